@@ -1,0 +1,238 @@
+//! Which packages are kernels, and which source their advisories are filed under.
+//!
+//! A signed image is built by a source of its own (`linux-signed-amd64`), while advisories name the source of the
+//! code (`linux`). The archive's own metadata proves the tie (`Built-Using`, [`crate::fact::KernelSource`]); where a
+//! package database carries none, the names of the field do: [`source_by_name`] removes the one word that says how a
+//! package was made, and knows no list of flavours.
+
+use alloc::borrow::Cow;
+
+/// Returns the source under which advisories for a kernel package are filed, judged by the name of its own source.
+pub fn source_by_name(source: &str) -> Cow<'_, str> {
+    for made in
+        ["linux-signed", "linux-meta", "linux-restricted-modules", "linux-latest", "linux-unsigned"]
+    {
+        let Some(rest) = source.strip_prefix(made) else { continue };
+        if !(rest.is_empty() || rest.starts_with('-')) {
+            continue;
+        }
+        let line = strip_architecture(rest);
+        return if line.is_empty() {
+            Cow::Borrowed("linux")
+        } else {
+            Cow::Owned(alloc::format!("linux{line}"))
+        };
+    }
+    Cow::Borrowed(source)
+}
+
+/// Debian signs per architecture (`linux-signed-amd64`): the word after `signed` is one, not a flavour.
+fn strip_architecture(rest: &str) -> &str {
+    for architecture in
+        ["amd64", "arm64", "i386", "armhf", "ppc64el", "s390x", "riscv64", "loong64"]
+    {
+        if let Some(line) = rest.strip_prefix('-').and_then(|r| r.strip_prefix(architecture))
+            && (line.is_empty() || line.starts_with('-'))
+        {
+            return line;
+        }
+    }
+    rest
+}
+
+/// Tells the sources that are kernels: `linux`, `linux-aws-6.5`, `linux-2.6`, `kernel`, `linux-lts`.
+pub fn is_kernel_source(source: &str) -> bool {
+    if matches!(
+        source,
+        "linux"
+            | "kernel"
+            | "kernel-rt"
+            | "kernel-uek"
+            | "linux-2.6"
+            | "linux-2.4"
+            | "linux-lts"
+            | "linux-edge"
+            | "linux-virt"
+    ) {
+        return true;
+    }
+    if source.starts_with("linux-source-")
+        || source.starts_with("kernel-image-")
+        || source.starts_with("kernel-source-")
+    {
+        return true;
+    }
+    let Some(rest) = source.strip_prefix("linux-") else { return false };
+    // Sources that share the prefix and hold no kernel.
+    const OTHERS: [&str; 16] = [
+        "firmware",
+        "base",
+        "atm",
+        "user-chroot",
+        "apt",
+        "wlan-ng",
+        "doc",
+        "kbuild",
+        "tools",
+        "ftpd",
+        "igd",
+        "sgx",
+        "show-player",
+        "minidisc",
+        "container",
+        "patch",
+    ];
+    !OTHERS.iter().any(|other| {
+        rest == *other || rest.strip_prefix(*other).is_some_and(|r| r.starts_with('-'))
+    })
+}
+
+/// What a binary package of a kernel source carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carries {
+    /// The kernel itself, or modules of it.
+    Image,
+    /// Nothing but a dependency on the current image.
+    Meta,
+    /// Headers, documentation or sources: it cannot carry the flaw.
+    Headers,
+    /// Programs built from the kernel's tree (`linux-perf`, `bpftool`): no kernel, but code.
+    Tools,
+}
+
+/// Judges by its name what a binary package of a kernel source carries.
+pub fn carries(binary: &str) -> Carries {
+    const HEADERS: [&str; 11] = [
+        "linux-libc-dev",
+        "linux-headers",
+        "linux-doc",
+        "linux-source",
+        "linux-kbuild",
+        "linux-config",
+        "linux-support",
+        "linux-bootwrapper",
+        "kernel-headers",
+        "kernel-devel",
+        "kernel-doc",
+    ];
+    const TOOLS: [&str; 14] = [
+        "linux-perf",
+        "linux-tools",
+        "linux-cpupower",
+        "linux-cloud-tools",
+        "linux-compiler",
+        "linux-buildinfo",
+        "libcpupower",
+        "bpftool",
+        "hyperv-daemons",
+        "usbip",
+        "kernel-tools",
+        "perf",
+        "python3-perf",
+        "rtla",
+    ];
+    let starts = |prefix: &&str| {
+        binary
+            .strip_prefix(*prefix)
+            .is_some_and(|r| !r.starts_with(|c: char| c.is_ascii_lowercase()))
+    };
+    if HEADERS.iter().any(starts) || binary.contains("-headers") {
+        return Carries::Headers;
+    }
+    if TOOLS.iter().any(starts) || binary.contains("-tools") {
+        return Carries::Tools;
+    }
+    if image_release(binary).is_some() {
+        return Carries::Image;
+    }
+    if binary.starts_with("kernel")
+        || matches!(binary, "linux-lts" | "linux-virt" | "linux-edge" | "linux-rpi")
+    {
+        return Carries::Image;
+    }
+    Carries::Meta
+}
+
+/// Returns the kernel release (`uname -r`) that a dpkg image package holds: `6.1.0-18-amd64` of `linux-image-6.1.0-18-amd64`.
+pub fn image_release(binary: &str) -> Option<&str> {
+    for prefix in [
+        "linux-image-unsigned-",
+        "linux-image-extra-",
+        "linux-image-",
+        "linux-modules-extra-",
+        "linux-modules-",
+        "kernel-image-",
+    ] {
+        if let Some(rest) = binary.strip_prefix(prefix) {
+            let release = rest.strip_suffix("-unsigned").unwrap_or(rest);
+            return release.starts_with(|c: char| c.is_ascii_digit()).then_some(release);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_that_says_how_it_was_made_is_removed() {
+        for (made, source) in [
+            ("linux-signed-amd64", "linux"),
+            ("linux-signed", "linux"),
+            ("linux-signed-hwe-6.2", "linux-hwe-6.2"),
+            ("linux-signed-arm64", "linux"),
+            ("linux-meta-aws-5.15", "linux-aws-5.15"),
+            ("linux-restricted-modules-hwe-6.5", "linux-hwe-6.5"),
+            ("linux-latest", "linux"),
+            ("linux", "linux"),
+            ("linux-hwe-5.19", "linux-hwe-5.19"),
+            ("curl", "curl"),
+        ] {
+            assert_eq!(source_by_name(made), source, "{made}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_source_is_told_from_its_neighbours() {
+        for yes in [
+            "linux",
+            "linux-hwe-6.2",
+            "linux-2.6",
+            "linux-gke-5.15",
+            "linux-oem-6.1",
+            "kernel",
+            "linux-raspi",
+            "linux-source-2.6.15",
+        ] {
+            assert!(is_kernel_source(yes), "{yes}");
+        }
+        for no in [
+            "linux-firmware",
+            "linux-base",
+            "linux-atm",
+            "curl",
+            "util-linux",
+            "linux-firmware-raspi2",
+            "linux-ftpd",
+            "kernel-wedge",
+        ] {
+            assert!(!is_kernel_source(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn headers_carry_no_flaw_and_meta_packages_no_code() {
+        assert_eq!(carries("linux-libc-dev"), Carries::Headers);
+        assert_eq!(carries("linux-headers-6.1.0-18-amd64"), Carries::Headers);
+        assert_eq!(carries("linux-hwe-6.2-headers-6.2.0-26"), Carries::Headers);
+        assert_eq!(carries("linux-image-6.1.0-18-amd64"), Carries::Image);
+        assert_eq!(carries("linux-modules-5.15.0-91-generic"), Carries::Image);
+        assert_eq!(carries("linux-image-amd64"), Carries::Meta);
+        assert_eq!(carries("linux-generic"), Carries::Meta);
+        assert_eq!(carries("linux-perf"), Carries::Tools);
+        assert_eq!(carries("kernel-core"), Carries::Image);
+        assert_eq!(image_release("linux-image-2.6.24-19-server"), Some("2.6.24-19-server"));
+        assert_eq!(image_release("linux-image-generic"), None);
+    }
+}

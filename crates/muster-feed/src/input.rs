@@ -1,0 +1,1 @@
+//! Opens what a person names as a feed. Being written.
