@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod advisory;
 pub mod catalog;
+pub mod cvss;
 pub mod fact;
 pub mod finding;
 pub mod kernel;
