@@ -330,3 +330,57 @@ pub trait Sink {
     /// Takes note of something that was not understood; reading goes on.
     fn problem(&mut self, problem: Problem);
 }
+
+impl Record<'_> {
+    /// Returns the record with text of its own.
+    pub fn into_owned(self) -> Record<'static> {
+        Record {
+            id: own(self.id),
+            form: self.form,
+            cves: own_all(self.cves),
+            aliases: own_all(self.aliases),
+            related: own_all(self.related),
+            title: own(self.title),
+            details: own(self.details),
+            severities: self
+                .severities
+                .into_iter()
+                .map(|s| Severity { system: own(s.system), score: own(s.score) })
+                .collect(),
+            published: self.published,
+            modified: self.modified,
+            withdrawn: self.withdrawn,
+            references: own_all(self.references),
+            statements: self.statements.into_iter().map(Statement::into_owned).collect(),
+        }
+    }
+}
+
+impl Statement<'_> {
+    /// Returns the statement with text of its own.
+    pub fn into_owned(self) -> Statement<'static> {
+        Statement {
+            release: own(self.release),
+            channel: self.channel,
+            package: own(self.package),
+            by: self.by,
+            status: self.status,
+            introduced: self.introduced.map(own),
+            fixed: self.fixed.map(own),
+            last_affected: self.last_affected.map(own),
+            word: own(self.word),
+            module: self.module.map(own),
+            architectures: own_all(self.architectures),
+            binaries: self.binaries.into_iter().map(|(n, v)| (own(n), own(v))).collect(),
+            published: self.published,
+        }
+    }
+}
+
+fn own(text: Text<'_>) -> Text<'static> {
+    Cow::Owned(text.into_owned())
+}
+
+fn own_all(texts: Vec<Text<'_>>) -> Vec<Text<'static>> {
+    texts.into_iter().map(own).collect()
+}

@@ -160,6 +160,11 @@ impl AdvisoryFile {
         Ok(Self { path: path.to_owned(), file, built, entries, digest })
     }
 
+    /// Returns where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns when the newest of its sources was made.
     pub fn built(&self) -> Option<Instant> {
         self.built

@@ -7,6 +7,7 @@
 #![warn(clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 pub mod compile;
+pub mod diff;
 pub mod file;
 mod format;
 pub mod matching;

@@ -8,10 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
+use muster_core::action;
 use muster_core::advisory::{By, Channel, Status};
 use muster_core::fact::{Database, Facts, Obstacle, Package};
-use muster_core::finding::{About, AdvisoryFinding, Concerned, Finding, Fix, KernelObject};
+use muster_core::finding::{
+    About, AdvisoryFinding, Concerned, Finding, Fix, KernelLine, KernelObject, Severity,
+};
 use muster_core::kernel::{self, Carries};
+use muster_core::owed;
 use muster_core::verdict::{self, Position, Verdict};
 use muster_version::Scheme;
 
@@ -87,7 +91,7 @@ enum Role {
 
 impl<'f> Installed<'f> {
     fn of(database: Database, facts: &'f Facts) -> Self {
-        let third_party = |p: &&Package| !is_third_party(p, facts);
+        let third_party = |p: &&Package| !owed::is_third_party(p, facts);
         let mut by_source: BTreeMap<String, Vec<Unit<'f>>> = BTreeMap::new();
         for package in facts.packages.iter().filter(third_party) {
             let (source, source_version) = advisory_source(package, facts);
@@ -117,17 +121,6 @@ impl<'f> Installed<'f> {
         }
         Self { by_source, by_binary }
     }
-}
-
-/// Tells whether a package comes from somebody else than the distributor, as far as the machine can prove it.
-pub fn is_third_party(package: &Package, facts: &Facts) -> bool {
-    let official = |origin: &str| {
-        facts
-            .archive
-            .found()
-            .is_some_and(|a| a.indices.iter().any(|i| i.official && i.origin == origin))
-    };
-    package.origin.as_deref().is_some_and(|origin| !official(origin))
 }
 
 /// Returns the source and its version under which advisories file a package.
@@ -464,10 +457,10 @@ impl<'a> Judge<'_, 'a> {
             return "reboot into the kernel that is installed".into();
         }
         match verdict {
-            Verdict::Missing => upgrade(self.database, packages),
+            Verdict::Missing => action::upgrade(self.database, packages),
             Verdict::MissingSubscription => {
                 let needs = channel.subscription().unwrap_or("the subscription");
-                format!("attach {needs}, then {}", upgrade(self.database, packages))
+                format!("attach {needs}, then {}", action::upgrade(self.database, packages))
             }
             Verdict::NoFix => "no fix yet: limit who can reach it".into(),
             Verdict::WontFix => "the vendor will not fix it: remove the package, or limit who can reach it".into(),
@@ -484,18 +477,6 @@ fn choose<'a>(
     by: fn(Verdict, Verdict) -> Verdict,
 ) -> Provisional<'a> {
     if by(old.verdict, new.verdict) == old.verdict { old } else { new }
-}
-
-/// Returns the command that brings the packages up to date.
-pub fn upgrade(database: Database, packages: &[Concerned]) -> String {
-    let names: BTreeSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
-    let names: Vec<&str> = names.into_iter().collect();
-    let command = match database {
-        Database::Dpkg => "apt-get install --only-upgrade",
-        Database::Rpm => "dnf upgrade",
-        Database::Apk => "apk upgrade",
-    };
-    format!("{command} {}", names.join(" "))
 }
 
 fn title(
@@ -574,5 +555,106 @@ fn is_of_module(stated: Option<&str>, label: Option<&str>, version: &str) -> boo
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(':')),
             None => modular,
         },
+    }
+}
+
+/// Judges the kernel lines of the server: one that was superseded or ended is a debt of its own, with the living line named.
+pub fn kernel_lines(section: &Section<'_>, database: Database, facts: &Facts) -> Vec<Finding> {
+    let fleet = Installed::of(database, facts);
+    let mut findings = Vec::new();
+    for (source, units) in &fleet.by_source {
+        let images: Vec<&Unit<'_>> = units
+            .iter()
+            .filter(|u| matches!(&u.role, Role::Kernel(objects) if !objects.is_empty()))
+            .collect();
+        let Some(line) = section.line(source).filter(|_| !images.is_empty()) else { continue };
+        let successor = living(section, line.successor);
+        let running = images.iter().find(|u| matches!(&u.role, Role::Kernel(objects) if objects.contains(&KernelObject::Running)));
+        let action = successor
+            .map_or("install a kernel line that is maintained, then reboot".to_owned(), |s| {
+                format!("install the kernel of {s}, then reboot")
+            });
+        findings.push(Finding {
+            id: format!("kernel-line:{source}"),
+            verdict: Verdict::EndOfSupport,
+            severity: Severity::Critical,
+            title: match successor {
+                Some(successor) => format!(
+                    "the kernel line {source} gets no fixes any more; {successor} took its place"
+                ),
+                None => format!("the kernel line {source} gets no fixes any more"),
+            },
+            action,
+            about: About::KernelLine(KernelLine {
+                running: running.and_then(|u| kernel_release(u.package, database)),
+                line: source.clone(),
+                successor: successor.map(str::to_owned),
+                ended: None,
+                word: line.word.to_owned(),
+                packages: images
+                    .iter()
+                    .map(|u| Concerned {
+                        name: u.package.name.clone(),
+                        architecture: u.package.architecture.clone(),
+                        installed: u.package.version.clone(),
+                        fixed: None,
+                    })
+                    .collect(),
+            }),
+        });
+    }
+    findings
+}
+
+/// Follows the chain of successors to the line that is alive; a ring of them has none.
+fn living<'a>(section: &Section<'a>, first: Option<&'a str>) -> Option<&'a str> {
+    let mut line = first?;
+    for _ in 0..64 {
+        match section.line(line) {
+            None => return Some(line),
+            Some(ended) => line = ended.successor?,
+        }
+    }
+    None
+}
+
+/// Holds the installed packages against the newest versions in the release's security archive, where a feed brought
+/// them: a security update is missing even if no advisory names it. Silent where the machine's own indices speak.
+pub fn archived(section: &Section<'_>, database: Database, facts: &Facts) -> Vec<Finding> {
+    if facts.archive.found().is_some_and(|archive| !archive.indices.is_empty()) {
+        return Vec::new();
+    }
+    let scheme = database.scheme();
+    let mut by_source: BTreeMap<&str, Vec<Concerned>> = BTreeMap::new();
+    for package in facts.packages.iter().filter(|p| !owed::is_third_party(p, facts)) {
+        let Some(entry) = section.archived(&package.name) else { continue };
+        if scheme.compare_lenient(&package.version, entry.version).is_lt() {
+            by_source.entry(entry.source).or_default().push(Concerned {
+                name: package.name.clone(),
+                architecture: package.architecture.clone(),
+                installed: package.version.clone(),
+                fixed: Some(entry.version.to_owned()),
+            });
+        }
+    }
+    by_source.into_iter().map(|(source, packages)| archived_update(source, packages, database)).collect()
+}
+
+fn archived_update(source: &str, packages: Vec<Concerned>, database: Database) -> Finding {
+    let version = packages.first().and_then(|p| p.fixed.clone()).unwrap_or_default();
+    Finding {
+        id: format!("archive-update:security:{source}"),
+        verdict: Verdict::Missing,
+        severity: Severity::Unknown,
+        title: format!("{source}: {version} lies in the security archive of this release"),
+        action: action::upgrade(database, &packages),
+        about: About::ArchiveUpdate(ArchiveUpdate {
+            source: source.to_owned(),
+            packages,
+            pocket: "security".into(),
+            security: true,
+            advisories: Vec::new(),
+            kept_back: None,
+        }),
     }
 }

@@ -1,0 +1,32 @@
+//! One file a format. Data goes to standard output, talk to standard error.
+
+pub(crate) mod json;
+pub(crate) mod table;
+
+use std::io::{self, BufWriter, Write as _};
+
+use muster_core::text::for_terminal;
+use serde::Serialize;
+
+/// Says something to the person at the terminal.
+pub(crate) fn note(text: &str) {
+    // Nobody can be told that the error stream is closed.
+    drop(writeln!(io::stderr(), "muster: {}", for_terminal(text)));
+}
+
+/// Says why a command could not do what it was asked.
+pub(crate) fn complain(error: &anyhow::Error) {
+    if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+        return;
+    }
+    note(&format!("{error:#}"));
+}
+
+/// Writes one JSON value and a line feed.
+pub(crate) fn write_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    serde_json::to_writer(&mut out, value)?;
+    out.write_all(b"\n")?;
+    out.flush()?;
+    Ok(())
+}
