@@ -100,13 +100,15 @@ impl<'a> Parsed<'a> {
             Self::Number(normal) => (None, "", normal),
             Self::Raw(text) => (None, text, nothing),
         };
-        Atoms { first, raw, normal, count: 0, ended: false }
+        let is_raw = matches!(self, Self::Raw(_));
+        Atoms { first, raw, is_raw, normal, count: 0, ended: false }
     }
 }
 
 struct Atoms<'a> {
     first: Option<Atom<'a>>,
     raw: &'a str,
+    is_raw: bool,
     normal: Normal<'a>,
     /// How many numbers have been told.
     count: usize,
@@ -120,7 +122,10 @@ impl<'a> Iterator for Atoms<'a> {
         if self.ended {
             return None;
         }
-        let atom = self.first.take().or_else(|| self.next_raw()).or_else(|| self.next_normal());
+        let atom = self
+            .first
+            .take()
+            .or_else(|| if self.is_raw { self.next_raw() } else { self.next_normal() });
         self.ended = atom.is_none();
         Some(atom.unwrap_or(Atom::mark(END)))
     }
@@ -153,15 +158,20 @@ impl<'a> Atoms<'a> {
         core::mem::take(&mut normal.is_dev).then_some(Atom::mark(DEV))
     }
 
-    /// The next piece of a text that Composer refuses.
+    /// The next piece of a text that Composer refuses; it too has four numbers in front.
     fn next_raw(&mut self) -> Option<Atom<'a>> {
-        self.raw = self.raw.trim_start_matches(['.', '-', '_', '+']);
+        self.raw = self.raw.trim_start_matches(is_separator);
         let (digits, rest) = number::split_str(self.raw);
+        self.count += 1;
         if !digits.is_empty() {
             self.raw = rest;
-            return Some(number_atom(digits.as_bytes()));
+            return Some(Atom::number(NUMBER, digits.as_bytes()));
         }
-        let is_end = |c: char| matches!(c, '.' | '-' | '_' | '+' | '0'..='9');
+        if self.count <= 4 {
+            return Some(Atom::number(NUMBER, b""));
+        }
+        self.count = 4;
+        let is_end = |c: char| is_separator(c) || c.is_ascii_digit();
         let (word, rest) = self.raw.split_at(self.raw.find(is_end).unwrap_or(self.raw.len()));
         self.raw = rest;
         if word.is_empty() {
@@ -193,6 +203,11 @@ fn number_atom(digits: &[u8]) -> Atom<'_> {
     let digits = number::significant(digits);
     let too_big = number::compare(digits, MOST).is_gt();
     Atom::number(NUMBER, if too_big { MOST } else { digits })
+}
+
+/// What separates the pieces of a text that Composer refuses; PHP takes `#` for any number.
+fn is_separator(c: char) -> bool {
+    matches!(c, '.' | '-' | '_' | '+' | '#')
 }
 
 /// Takes the next number, or open part, off a list of them.

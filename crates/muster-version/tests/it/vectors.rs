@@ -11,7 +11,42 @@ use muster_version::Scheme;
 use crate::{not_run, shared, sign};
 
 /// A vector that the tool contradicts: the scheme, the line, and why the tool is right.
-const CONTRADICTED: &[(Scheme, &str, &str)] = &[];
+const CONTRADICTED: &[(Scheme, &str, &str)] = &[
+    (Scheme::Composer, "v3.0 < v3.0.0-beta", FILLED),
+    (Scheme::Composer, "v3.4 < v3.4.0-alpha", FILLED),
+    (Scheme::Composer, "v4-beta4 < v4.0-alpha", FILLED),
+    (Scheme::Composer, "v4.4 < v4.4.0-beta", FILLED),
+    (Scheme::Composer, "v6.5 < v6.5.0-beta-0", FILLED),
+    (Scheme::Composer, "v6.6 < v6.6.0-beta", FILLED),
+    (Scheme::Composer, "1.0.0 > 1.0", FILLED),
+    (Scheme::Composer, "v1.9.0-ALPHA.1 = v1.9.0-BETA.1", CASE),
+    (Scheme::Composer, "v1.9.0-BETA.1 < v1.9.0-ALPHA.2", CASE),
+    (Scheme::Composer, "v1.9.0-ALPHA.2 = v1.9.0-BETA.2", CASE),
+    (Scheme::Composer, "5.1.0-stable < 5.1.0-beta2", STABLE),
+    (Scheme::Composer, "1.2.3.# = 1.2.3.1", NO_ORDER),
+    (Scheme::Apk, "1-r0-1 = 1-r-2", REVISION),
+    (Scheme::Pep440, "2.0.1rc2-git < 0.8", LEGACY),
+    (Scheme::Pep440, "0.7.4.svn.r2010 < 0.6.4", LEGACY),
+    (Scheme::Pep440, "2014-01-12T15-52-10 < 0.2016.3.21", LEGACY),
+    (Scheme::Pep440, "0.8.7p1 < 0.7.3", LEGACY),
+    (Scheme::Pep440, "0.6m6 < 0.2rc0", LEGACY),
+    (Scheme::Pep440, "1.3.1-STAGING < 0.0.1", LEGACY),
+    (Scheme::Pep440, "2.0.0-final < 0.10", LEGACY),
+    (Scheme::Pep440, "1.0beta6.1 < 1.0b6", LEGACY),
+    (Scheme::Pep440, "0.4.0-p1 < 0.0.1", LEGACY),
+];
+
+const FILLED: &str = "Composer fills a version up to four numbers before it compares, the vector is \
+                      PHP's version_compare on the bare text";
+const CASE: &str =
+    "Composer takes ALPHA for alpha, PHP's version_compare on the bare text does not";
+const STABLE: &str = "Composer drops -stable, PHP's version_compare does not know the word";
+const NO_ORDER: &str = "Composer refuses it; the vectors make it equal to 1.2.3 and to 1.2.3.1, \
+                        which no order can be";
+const REVISION: &str = "apk-tools 3 refuses both and compares up to the mistake: a revision is more \
+                        than a mistake; the vector is that of apk-tools 2";
+const LEGACY: &str = "PEP 440 rejects it, so packaging orders it no more; packaging before 22 put \
+                      all such texts before every version, we put them where they begin to differ";
 
 #[test]
 fn every_vector_is_answered_as_it_says() {
