@@ -33,11 +33,14 @@ impl<'a> Version<'a> for Parsed<'a> {
         let mut hyphen = None;
         let mut colon = None;
         for (at, &byte) in bytes.iter().enumerate() {
+            // Most bytes are above these, so one comparison passes them.
+            if byte > b':' {
+                continue;
+            }
             match byte {
                 b'-' => hyphen = Some(at),
                 b':' if colon.is_none() => colon = Some(at),
-                0 => return None,
-                _ if is_blank(byte) => return None,
+                0 | b' ' | b'\t'..=b'\r' => return None,
                 _ => {}
             }
         }

@@ -7,7 +7,10 @@
 //! It deliberately does not know the fuzzy match of dependencies, where a missing release stands
 //! for every release.
 
-use crate::atom::{Atom, by_atoms};
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use crate::atom::{self, Atom};
 use crate::{Version, number};
 
 #[derive(Clone, Copy)]
@@ -47,21 +50,29 @@ impl<'a> Version<'a> for Parsed<'a> {
         Self { epoch: Some(epoch), version, release }
     }
 
-    by_atoms!();
+    fn order(&self, other: &Self) -> Ordering {
+        let epoch = |parsed: &Self| parsed.epoch.map(number::significant);
+        match (epoch(self), epoch(other)) {
+            (Some(left), Some(right)) => number::compare(left, right),
+            (left, right) => left.is_some().cmp(&right.is_some()),
+        }
+        .then_with(|| compare_segments(self.version, other.version))
+        .then_with(|| match (self.release, other.release) {
+            (Some(left), Some(right)) => compare_segments(left, right),
+            (left, right) => left.is_some().cmp(&right.is_some()),
+        })
+    }
+
+    fn write_key(&self, out: &mut Vec<u8>) {
+        let epoch = self.epoch.map_or(Atom::mark(0), |digits| Atom::number(1, digits));
+        atom::write_key(core::iter::once(epoch).chain(Segments { rest: Some(self.version) }), out);
+        out.push(u8::from(self.release.is_some()));
+        atom::write_key(Segments { rest: self.release }, out);
+    }
 }
 
-impl<'a> Parsed<'a> {
-    fn atoms(&self) -> impl Iterator<Item = Atom<'a>> {
-        let epoch = match self.epoch {
-            Some(digits) => Atom::number(1, digits),
-            None => Atom::mark(0),
-        };
-        let release = Atom::mark(u8::from(self.release.is_some()));
-        core::iter::once(epoch)
-            .chain(Segments { rest: Some(self.version) })
-            .chain([release])
-            .chain(Segments { rest: self.release })
-    }
+fn compare_segments(a: &[u8], b: &[u8]) -> Ordering {
+    atom::compare(Segments { rest: Some(a) }, Segments { rest: Some(b) })
 }
 
 /// The segments of a version or a release, closed by an end.

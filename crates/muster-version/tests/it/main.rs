@@ -30,6 +30,7 @@ fn shared() -> Option<PathBuf> {
 }
 
 /// Says what a test could not run for; where everything must run, that fails it.
+#[expect(clippy::print_stdout, reason = "says why nothing was compared")]
 fn not_run(needs: &str) {
     println!("not run: needs {needs}");
     let all = std::env::var_os("MUSTER_REQUIRE_ALL");

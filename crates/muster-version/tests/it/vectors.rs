@@ -100,7 +100,7 @@ fn apk_takes_what_apk_tools_takes() {
     let text = read(&shared.join("data/versions/apk-tools-version.data"))
         .expect("the file is not compressed");
     let mut checked = 0;
-    for line in text.lines().map(str::trim).filter(|line| !line.contains(' ') && *line != "") {
+    for line in text.lines().map(str::trim).filter(|line| !line.contains(' ') && !line.is_empty()) {
         let (version, valid) = match line.strip_prefix('!') {
             Some(version) => (version, false),
             None => (line, true),
