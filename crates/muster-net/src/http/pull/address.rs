@@ -152,7 +152,7 @@ mod tests {
     fn only_plain_addresses_of_the_web_are_taken() {
         for (text, why) in [
             ("ftp://host/file", BadAddress::Scheme("ftp".to_owned())),
-            ("file:///etc/passwd", BadAddress::Scheme("file".to_owned())),
+            ("file:///etc/passwd", BadAddress::Malformed),
             ("https://user:secret@host/file", BadAddress::Credentials),
             ("https://token@host/file", BadAddress::Credentials),
             ("/only/a/path", BadAddress::Malformed),

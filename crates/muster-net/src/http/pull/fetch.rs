@@ -62,7 +62,10 @@ impl Fetch<'_> {
         let address = self.address(&deadline)?;
         let wanted = self.wanted(&address, &deadline)?;
         let present = self.folder.present(&self.job.file);
-        let known = self.folder.known(&self.job.file).filter(|state| state.url == address.as_str());
+        let known = self
+            .folder
+            .known(&self.job.file, present.as_ref())
+            .filter(|state| state.url == address.as_str());
         if let (Some(wanted), Some((_, sha256))) = (&wanted, &present)
             && wanted == sha256
         {

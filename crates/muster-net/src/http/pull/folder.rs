@@ -95,10 +95,10 @@ impl Folder {
     }
 
     /// What is known of a file, if the file still has the very bytes that it is known of.
-    pub(crate) fn known(&self, name: &str) -> Option<State> {
+    pub(crate) fn known(&self, name: &str, present: Option<&(u64, String)>) -> Option<State> {
         let state = state_of(&self.path, name)?;
-        let (bytes, sha256) = digest(&self.file(name)).ok()?;
-        (state.bytes == bytes && state.sha256 == sha256).then_some(state)
+        let (bytes, sha256) = present?;
+        (state.bytes == *bytes && state.sha256 == *sha256).then_some(state)
     }
 
     /// The digest of the file that is there now, known or not.

@@ -167,7 +167,9 @@ fn work(
         let result = result.unwrap_or_else(|fault| Pulled::Failed {
             why: fault.to_string(),
             next: fault.next(),
-            kept: folder.known(&job.file).map(|state| state.fetched),
+            kept: folder
+                .known(&job.file, folder.present(&job.file).as_ref())
+                .map(|state| state.fetched),
         });
         tell_one(Event::Finished(Outcome {
             feed: job.feed.clone(),
