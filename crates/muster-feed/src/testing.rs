@@ -122,6 +122,11 @@ pub(crate) fn read_shared(feed: &dyn Feed, name: &str) -> Option<Heard> {
         read_one(feed, name.trim_end_matches(".zst"), &bytes, &mut all);
         return Some(all);
     }
+    read_archive(feed, reader, &mut all);
+    Some(all)
+}
+
+fn read_archive(feed: &dyn Feed, reader: Box<dyn BufRead>, all: &mut Heard) {
     let mut archive = tar::Archive::new(reader);
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -132,10 +137,9 @@ pub(crate) fn read_shared(feed: &dyn Feed, name: &str) -> Option<Heard> {
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
         if feed.recognises(&path, bytes.get(..HEAD).unwrap_or(&bytes)) == Recognised::Yes {
-            read_one(feed, &path, &bytes, &mut all);
+            read_one(feed, &path, &bytes, all);
         }
     }
-    Some(all)
 }
 
 fn read_one(feed: &dyn Feed, path: &str, bytes: &[u8], all: &mut Heard) {
