@@ -6,6 +6,7 @@ mod cisa_kev;
 mod debian_lists;
 mod debian_tracker;
 mod epss;
+mod redhat_csaf;
 mod security_pocket;
 
 use crate::Feed;
@@ -18,5 +19,6 @@ pub static FEEDS: &[&dyn Feed] = &[
     &debian_lists::DebianLists,
     &debian_tracker::DebianTracker,
     &epss::Epss,
+    &redhat_csaf::RedHatCsaf,
     &security_pocket::SecurityPocket,
 ];
