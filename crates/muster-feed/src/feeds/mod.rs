@@ -5,8 +5,12 @@ mod alpine_secdb;
 mod cisa_kev;
 mod debian_lists;
 mod debian_tracker;
+mod distro_info;
+mod endoflife;
 mod epss;
+mod friends_of_php;
 mod redhat_csaf;
+mod roave_conflicts;
 mod security_pocket;
 
 use crate::Feed;
@@ -18,7 +22,11 @@ pub static FEEDS: &[&dyn Feed] = &[
     &cisa_kev::CisaKev,
     &debian_lists::DebianLists,
     &debian_tracker::DebianTracker,
+    &distro_info::DistroInfo,
+    &endoflife::EndOfLife,
     &epss::Epss,
+    &friends_of_php::FriendsOfPhp,
     &redhat_csaf::RedHatCsaf,
+    &roave_conflicts::RoaveConflicts,
     &security_pocket::SecurityPocket,
 ];

@@ -59,7 +59,8 @@ impl Feed for RedHatCsaf {
 }
 
 fn first_row_is_csaf(head: &[u8]) -> bool {
-    head.starts_with(b"\"") && memchr::memmem::find(head, b".json\"").is_some()
+    let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
+    head.starts_with(b"\"") && (has(b"/rhsa-") || has(b"/cve-") || has(b"/rhba-"))
         || head.starts_with(b"csaf_")
 }
 
@@ -122,7 +123,8 @@ impl Sections {
             }
         };
         let products = Products::of(&tree);
-        let notice = head.category.0 == "csaf_security_advisory";
+        // Errata of 2023 and before call themselves VEX documents too: the id is what tells.
+        let notice = !head.tracking.id.0.starts_with("CVE-");
         let mut gathered = Gathered::default();
         let mut cves = Vec::new();
         for (bytes, line) in &self.vulnerabilities {
@@ -154,8 +156,6 @@ impl Sections {
 
 #[derive(Deserialize)]
 struct Head<'a> {
-    #[serde(borrow)]
-    category: Str<'a>,
     #[serde(borrow, default)]
     title: Str<'a>,
     #[serde(borrow)]
