@@ -1,5 +1,11 @@
 //! Each limit of the child, met for real. A fork wants one thread, so they run on the main one.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test without the standard harness"
+)]
+
 use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::os::fd::{AsFd as _, AsRawFd as _};
