@@ -175,9 +175,9 @@ impl Inspection<'_> {
         let mut left_out: Vec<(usize, Death)> = Vec::new();
         let mut spare = self.options.timeout;
         loop {
-            // Half of the time that is left: a second try needs some as well.
-            let limits = Limits { memory: MAX_MEMORY, time: spare / 2, output: MAX_ANSWER };
-            spare /= 2;
+            // Three quarters of the time that is left: a second try needs some as well.
+            let limits = Limits { memory: MAX_MEMORY, time: spare / 4 * 3, output: MAX_ANSWER };
+            spare /= 4;
             let outcome = self.once(&limits, &only, &left_out);
             let (at_work, last) = last_frames(&outcome.output);
             let Some(death) = outcome.death else {
@@ -239,21 +239,21 @@ impl Inspection<'_> {
                 let below = Some(directory.descriptor());
                 let access = Access { open: &[], below, only: &only };
                 muster_sandbox::run(limits, &access, |out| {
-                    self.answer(directory, Facts::default(), left_out, out)
+                    self.answer(directory, None, Facts::default(), left_out, out)
                 })
             }
             Source::Tar { file, running, .. } => {
                 let open = [file.as_fd()];
                 let access = Access { open: &open, below: None, only: &[] };
                 muster_sandbox::run(limits, &access, |out| {
-                    self.answer_of_tar(file.as_fd(), *running, left_out, out)
+                    self.answer_of_tar(file.as_fd(), *running, limits, left_out, out)
                 })
             }
             Source::Stdin { running } => {
                 let stdin = rustix::stdio::stdin();
                 let access = Access { open: &[stdin], below: None, only: &[] };
                 muster_sandbox::run(limits, &access, |out| {
-                    self.answer_of_tar(stdin, *running, left_out, out)
+                    self.answer_of_tar(stdin, *running, limits, left_out, out)
                 })
             }
         }
@@ -264,19 +264,20 @@ impl Inspection<'_> {
         &self,
         file: BorrowedFd<'_>,
         running: bool,
+        limits: &Limits,
         left_out: &[(usize, Death)],
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let patterns = self
+        let patterns: Vec<Vec<Pattern>> = self
             .inspectors
             .iter()
             .map(|i| i.reads().iter().map(|p| Pattern::new(p)).collect())
             .collect();
         let file = File::from(rustix::io::fcntl_dupfd_cloexec(file, 3)?);
-        match Tar::read(file, patterns, running) {
+        match Tar::read(&file, &patterns, running, limits.time / 5 * 4) {
             Ok(mut tar) => {
-                let obstacles = tar.take_obstacles();
-                self.answer(&tar, Facts { obstacles, ..Facts::default() }, left_out, out)
+                let facts = Facts { obstacles: tar.take_obstacles(), ..Facts::default() };
+                self.answer(&tar, tar.incomplete(), facts, left_out, out)
             }
             Err(NotTar(why)) => write_frame(out, NOT_TAR, why.as_bytes()),
         }
@@ -286,6 +287,7 @@ impl Inspection<'_> {
     fn answer(
         &self,
         root: &dyn Root,
+        incomplete: Option<&Obstacle>,
         mut facts: Facts,
         left_out: &[(usize, Death)],
         out: &mut dyn Write,
@@ -302,6 +304,13 @@ impl Inspection<'_> {
             if once_only {
                 write_facts(out, &facts)?;
             }
+        }
+        // What is absent from a part of a tar may be in the rest of it.
+        if let Some(obstacle) = incomplete {
+            stand_in(&mut facts.os, obstacle);
+            stand_in(&mut facts.database, obstacle);
+            stand_in(&mut facts.archive, obstacle);
+            stand_in(&mut facts.subscription, obstacle);
         }
         write_facts(out, &facts)
     }

@@ -62,6 +62,14 @@ impl Pattern {
         }
     }
 
+    /// Returns how many components name the directory in which it looks for names with a star, where the path leads there.
+    pub(crate) fn listed(&self, path: &[&str]) -> usize {
+        let Some((last, above)) = self.parts.split_last() else { return 0 };
+        let looked_in = self.tail == Tail::File && last.contains('*') && path.len() >= above.len();
+        let there = looked_in && above.iter().zip(path).all(|(part, name)| glob(part, name));
+        if there { above.len() } else { 0 }
+    }
+
     /// Tells whether something it wants may lie below the path.
     fn leads_through(&self, path: &[&str]) -> bool {
         let shared = self.parts.iter().zip(path).all(|(part, name)| glob(part, name));
@@ -73,7 +81,6 @@ impl Pattern {
         self.parts.iter().map(String::as_str).take_while(|part| !part.contains('*')).collect()
     }
 
-    #[expect(dead_code, reason = "the tar will")]
     /// Returns the same pattern with its first `count` components replaced.
     pub(crate) fn moved(&self, count: usize, to: &[&str]) -> Self {
         let rest = self.parts.iter().skip(count).cloned();

@@ -158,7 +158,7 @@ fn nothing_but_reading_what_was_given_is_left() {
                 assert!(line.contains("No such file") || line.contains("denied"), "{line}");
             }
             "inherited file" | "inherited directory" => {
-                assert!(line.contains("Bad file"), "{line}")
+                assert!(line.contains("Bad file"), "{line}");
             }
             _ => assert!(line.contains("not permitted") || line.contains("(os error 1)"), "{line}"),
         }
