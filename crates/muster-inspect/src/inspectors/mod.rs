@@ -1,9 +1,10 @@
 //! Every inspector, in plain sight: a file, a `mod` line and a line of the list.
 
+pub mod apk_index;
 pub mod dnf;
 pub mod rpmdb;
 
 use crate::Inspector;
 
 /// Every inspector, in the order in which they run: later ones see what earlier ones found.
-pub static INSPECTORS: &[&dyn Inspector] = &[&rpmdb::Rpmdb, &dnf::Dnf];
+pub static INSPECTORS: &[&dyn Inspector] = &[&rpmdb::Rpmdb, &dnf::Dnf, &apk_index::ApkIndex];
