@@ -1,5 +1,7 @@
 //! Every inspector, in plain sight: a file, a `mod` line and a line of the list.
 
+pub mod apk_index;
+pub mod dnf;
 pub mod rpmdb;
 pub mod apk;
 pub mod dpkg;
@@ -19,3 +21,4 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &kernels::Kernels,
     &reboot::RebootRequired,
 ];
+pub static INSPECTORS: &[&dyn Inspector] = &[&rpmdb::Rpmdb, &dnf::Dnf, &apk_index::ApkIndex];
