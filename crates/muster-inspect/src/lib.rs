@@ -5,6 +5,7 @@
 
 pub mod inspectors;
 pub mod root;
+pub mod unpack;
 
 use muster_core::fact::Facts;
 
