@@ -2,12 +2,18 @@
 //!
 //! Each inspector is one file under `inspectors/`: it declares what it reads and fills its own part of the
 //! [`Facts`]. All of them read through one [`root::Root`]: the live system, a mounted directory, a tar.
+//! [`inspect`] does it all in a child that can read what is declared and nothing else.
 
+mod driver;
 pub mod inspectors;
 pub mod root;
+mod target;
 pub mod unpack;
 
 use muster_core::fact::Facts;
+
+pub use driver::{Error, Options, inspect, inspect_here};
+pub use target::Target;
 
 use root::Root;
 
@@ -15,7 +21,8 @@ use root::Root;
 pub trait Inspector: Sync {
     /// Returns its name.
     fn name(&self) -> &'static str;
-    /// Returns the paths it may read, from `/` of the root; `*` stands for any one name, a final `/**` for everything below.
+    /// Returns the paths it may read, from `/` of the root; `*` in a name stands for any characters, a final `/**` for
+    /// everything below, a final `/` for the names in that directory without what the files say.
     fn reads(&self) -> &'static [&'static str];
     /// Reads, and fills its part of the facts; what stands in its way becomes an obstacle. Inspectors before it in the list have filled theirs.
     fn inspect(&self, root: &dyn Root, facts: &mut Facts);

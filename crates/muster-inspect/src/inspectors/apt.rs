@@ -40,7 +40,7 @@ const LISTS: &str = "var/lib/apt/lists";
 const PASSES: usize = 8;
 
 /// The inspector of apt.
-pub(super) struct Apt;
+pub struct Apt;
 
 impl Inspector for Apt {
     fn name(&self) -> &'static str {

@@ -1,8 +1,21 @@
 //! Every inspector, in plain sight: a file, a `mod` line and a line of the list.
 
-mod apt;
+pub mod apk;
+pub mod apt;
+pub mod dpkg;
+pub mod kernels;
+pub mod os_release;
+pub mod reboot;
 
 use crate::Inspector;
 
 /// Every inspector, in the order in which they run: later ones see what earlier ones found.
-pub static INSPECTORS: &[&dyn Inspector] = &[&apt::Apt];
+pub static INSPECTORS: &[&dyn Inspector] = &[
+    &os_release::OsRelease,
+    &dpkg::Dpkg,
+    &apk::Apk,
+    &os_release::Inferred,
+    &kernels::Kernels,
+    &reboot::RebootRequired,
+    &apt::Apt,
+];
