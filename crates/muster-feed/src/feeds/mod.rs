@@ -10,8 +10,11 @@ mod endoflife;
 mod epss;
 mod friends_of_php;
 mod redhat_csaf;
+mod redhat_cve;
 mod roave_conflicts;
+mod rocky_errata;
 mod security_pocket;
+mod updateinfo;
 
 use crate::Feed;
 
@@ -27,6 +30,9 @@ pub static FEEDS: &[&dyn Feed] = &[
     &epss::Epss,
     &friends_of_php::FriendsOfPhp,
     &redhat_csaf::RedHatCsaf,
+    &redhat_cve::RedHatCve,
     &roave_conflicts::RoaveConflicts,
+    &rocky_errata::RockyErrata,
     &security_pocket::SecurityPocket,
+    &updateinfo::UpdateInfo,
 ];
