@@ -325,8 +325,64 @@ pub struct Problem {
 
 /// What takes in a feed as it is read.
 pub trait Sink {
+    /// Is told which feed the items that follow come from.
+    fn begin(&mut self, _feed: &'static str) {}
     /// Takes one item. It may borrow from the feed's buffer, which is gone when this returns.
     fn item(&mut self, item: Item<'_>);
     /// Takes note of something that was not understood; reading goes on.
     fn problem(&mut self, problem: Problem);
+}
+
+impl Record<'_> {
+    /// Returns the record with text of its own.
+    pub fn into_owned(self) -> Record<'static> {
+        Record {
+            id: own(self.id),
+            form: self.form,
+            cves: own_all(self.cves),
+            aliases: own_all(self.aliases),
+            related: own_all(self.related),
+            title: own(self.title),
+            details: own(self.details),
+            severities: self
+                .severities
+                .into_iter()
+                .map(|s| Severity { system: own(s.system), score: own(s.score) })
+                .collect(),
+            published: self.published,
+            modified: self.modified,
+            withdrawn: self.withdrawn,
+            references: own_all(self.references),
+            statements: self.statements.into_iter().map(Statement::into_owned).collect(),
+        }
+    }
+}
+
+impl Statement<'_> {
+    /// Returns the statement with text of its own.
+    pub fn into_owned(self) -> Statement<'static> {
+        Statement {
+            release: own(self.release),
+            channel: self.channel,
+            package: own(self.package),
+            by: self.by,
+            status: self.status,
+            introduced: self.introduced.map(own),
+            fixed: self.fixed.map(own),
+            last_affected: self.last_affected.map(own),
+            word: own(self.word),
+            module: self.module.map(own),
+            architectures: own_all(self.architectures),
+            binaries: self.binaries.into_iter().map(|(n, v)| (own(n), own(v))).collect(),
+            published: self.published,
+        }
+    }
+}
+
+fn own(text: Text<'_>) -> Text<'static> {
+    Cow::Owned(text.into_owned())
+}
+
+fn own_all(texts: Vec<Text<'_>>) -> Vec<Text<'static>> {
+    texts.into_iter().map(own).collect()
 }

@@ -318,6 +318,8 @@ pub enum TroubleKind {
     SourceUnreachable,
     /// A source's index has passed its own end of validity.
     SourceExpired,
+    /// The indices on the machine are old.
+    SourceStale,
     /// A source is not signed, or wrongly.
     SourceUnsigned,
     /// No source offers the security pocket of this release.
@@ -334,6 +336,7 @@ impl TroubleKind {
             Self::Held => "held",
             Self::SourceUnreachable => "source-unreachable",
             Self::SourceExpired => "source-expired",
+            Self::SourceStale => "indices-stale",
             Self::SourceUnsigned => "source-unsigned",
             Self::SecuritySourceMissing => "security-source-missing",
         }

@@ -9,11 +9,14 @@
 
 extern crate alloc;
 
+pub mod action;
 pub mod advisory;
 pub mod catalog;
+pub mod cvss;
 pub mod fact;
 pub mod finding;
 pub mod kernel;
+pub mod owed;
 pub mod text;
 pub mod time;
 pub mod verdict;

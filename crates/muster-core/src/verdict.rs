@@ -60,8 +60,8 @@ impl Verdict {
 /// Where an installed version stands against the versions of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// Older than the first affected version.
-    BeforeIntroduced,
+    /// Outside the affected range without being a fix: older than its beginning, newer than its end.
+    Outside,
     /// Within the affected range.
     Affected,
     /// At or past the fix.
@@ -77,7 +77,7 @@ pub fn judge(
     granted: bool,
 ) -> Verdict {
     match position {
-        Position::BeforeIntroduced => return Verdict::NotAffected,
+        Position::Outside => return Verdict::NotAffected,
         Position::Mended if has_fix => return Verdict::Fixed,
         Position::Mended | Position::Affected => {}
     }
@@ -90,6 +90,22 @@ pub fn judge(
         _ if channel == Channel::Base || granted => Verdict::Missing,
         _ => Verdict::MissingSubscription,
     }
+}
+
+/// Joins what two ranges of one statement say: who is affected by one of them is affected.
+pub fn worst(a: Verdict, b: Verdict) -> Verdict {
+    const ORDER: [Verdict; 9] = [
+        Verdict::Missing,
+        Verdict::MissingSubscription,
+        Verdict::EndOfSupport,
+        Verdict::Unknown,
+        Verdict::NoFix,
+        Verdict::WontFix,
+        Verdict::Owed,
+        Verdict::Fixed,
+        Verdict::NotAffected,
+    ];
+    ORDER.into_iter().find(|v| a == *v || b == *v).unwrap_or(a)
 }
 
 /// Joins what two channels of one release say of the same package and flaw.
@@ -109,12 +125,7 @@ pub fn join(a: Verdict, b: Verdict) -> Verdict {
         Verdict::EndOfSupport,
         Verdict::Owed,
     ];
-    for verdict in ORDER {
-        if a == verdict || b == verdict {
-            return verdict;
-        }
-    }
-    a
+    ORDER.into_iter().find(|v| a == *v || b == *v).unwrap_or(a)
 }
 
 #[cfg(test)]

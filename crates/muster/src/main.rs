@@ -1,2 +1,35 @@
-//! Being written.
-fn main() {}
+//! The one executable: reads the command line, does what it says, and answers with an exit status.
+//!
+//! 0: in good standing, or done; 1: something is owed or was found; 2: the question could not be answered.
+
+mod args;
+mod clock;
+mod commands;
+mod output;
+mod progress;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = match args::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked = !error.use_stderr();
+            return if error.print().is_ok() && asked {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(2)
+            };
+        }
+    };
+    match commands::run(arguments) {
+        Ok(answer) => answer.into(),
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(2)
+        }
+    }
+}

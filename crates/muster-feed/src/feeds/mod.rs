@@ -6,14 +6,17 @@ mod cisa_kev;
 mod debian_lists;
 mod debian_tracker;
 mod distro_info;
+mod ecosystem;
 mod endoflife;
 mod epss;
 mod friends_of_php;
+mod osv;
 mod redhat_csaf;
 mod redhat_cve;
 mod roave_conflicts;
 mod rocky_errata;
 mod security_pocket;
+mod ubuntu_cve_tracker;
 mod updateinfo;
 
 use crate::Feed;
@@ -29,10 +32,12 @@ pub static FEEDS: &[&dyn Feed] = &[
     &endoflife::EndOfLife,
     &epss::Epss,
     &friends_of_php::FriendsOfPhp,
+    &osv::Osv,
     &redhat_csaf::RedHatCsaf,
     &redhat_cve::RedHatCve,
     &roave_conflicts::RoaveConflicts,
     &rocky_errata::RockyErrata,
     &security_pocket::SecurityPocket,
+    &ubuntu_cve_tracker::UbuntuCveTracker,
     &updateinfo::UpdateInfo,
 ];

@@ -36,9 +36,12 @@ impl Feed for RedHatCsaf {
 
     fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
         let name = path.rsplit(['/', '!']).next().unwrap_or(path);
-        if matches!(name, "changes.csv" | "deletions.csv" | "archive_latest.txt")
-            && first_row_is_csaf(head)
-        {
+        let beside = match name {
+            "changes.csv" | "deletions.csv" => lists_documents(head),
+            "archive_latest.txt" => head.starts_with(b"csaf_"),
+            _ => false,
+        };
+        if beside {
             return Recognised::Companion;
         }
         let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
@@ -58,10 +61,12 @@ impl Feed for RedHatCsaf {
     }
 }
 
-fn first_row_is_csaf(head: &[u8]) -> bool {
-    let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
-    head.starts_with(b"\"") && (has(b"/rhsa-") || has(b"/cve-") || has(b"/rhba-"))
-        || head.starts_with(b"csaf_")
+/// Judges whether a table's first row names one of Red Hat's documents.
+fn lists_documents(head: &[u8]) -> bool {
+    let first = head.split(|b| *b == b'\n').next().unwrap_or(head);
+    [&b"/rhsa-"[..], b"/rhba-", b"/rhea-", b"/cve-"]
+        .iter()
+        .any(|name| memchr::memmem::find(first, name).is_some())
 }
 
 /// The three parts of a document, in whatever order they stand.

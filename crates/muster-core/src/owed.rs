@@ -1,0 +1,316 @@
+//! What a server owes besides advisories: judged from the facts and the calendar alone.
+
+use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use crate::catalog::{Distribution, Release, Support};
+use crate::fact::{
+    Archive, Database, Facts, Index, Obstacle, Os, Package, Reading, Trouble, TroubleKind,
+};
+use crate::finding::{
+    About, ArchiveUpdate, Concerned, EndOfSupport, Finding, RebootOwed, Severity, ThirdParty,
+    UpdateChannel,
+};
+use crate::time::{Date, Instant, day, days_between};
+use crate::verdict::Verdict;
+
+/// Days after which the indices of an archive say too little about today.
+pub const INDEX_STALE_AFTER_DAYS: i64 = 7;
+
+/// How a release is supported on a day, with the dates behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SupportState {
+    /// The state.
+    pub state: Support,
+    /// The last day of the state; of support that needs no payment where it has ended.
+    pub ends: Option<Date>,
+}
+
+/// Returns how the release of a server is supported; a release that no calendar knows is unknown.
+pub fn support(os: &Os, today: Date) -> SupportState {
+    match os.release() {
+        Some(release) => SupportState { state: release.support(today), ends: release.ends },
+        None => SupportState { state: Support::Unknown, ends: None },
+    }
+}
+
+/// Judges the end of support of the server's release.
+pub fn end_of_support(facts: &Facts, today: Date) -> Option<Finding> {
+    let os = facts.os.found()?;
+    let (distribution, release) = (os.distribution()?, os.release()?);
+    let needs = match release.support(today) {
+        Support::Supported | Support::Unknown => return None,
+        Support::Subscription if is_attached(facts, release, today) => return None,
+        Support::Subscription => distribution.paid_support,
+        Support::Ended => None,
+    };
+    let successor = distribution.successor(release, today);
+    Some(Finding {
+        id: format!("end-of-support:{}:{}", distribution.id, release.version),
+        verdict: Verdict::EndOfSupport,
+        severity: Severity::Critical,
+        title: end_title(distribution, release, needs),
+        action: match (successor, needs) {
+            (Some(next), None) => format!("upgrade to {} {}", distribution.name, next.version),
+            (Some(next), Some(paid)) => {
+                format!("upgrade to {} {}, or attach {paid}", distribution.name, next.version)
+            }
+            (None, Some(paid)) => format!("attach {paid}, or move to a supported distribution"),
+            (None, None) => "move to a supported distribution".to_owned(),
+        },
+        about: About::EndOfSupport(EndOfSupport {
+            product: distribution.id.to_owned(),
+            version: release.version.to_owned(),
+            ended: release.ends,
+            successor: successor.map(|r| r.version.to_owned()),
+            needs: needs.map(str::to_owned),
+            paid_until: release.paid_until,
+        }),
+    })
+}
+
+fn is_attached(facts: &Facts, release: &Release, today: Date) -> bool {
+    let attached = facts
+        .subscription
+        .found()
+        .is_some_and(|s| s.attached || s.services.iter().any(|s| s.starts_with("esm")));
+    attached && release.paid_until.is_some_and(|until| today <= until)
+}
+
+fn end_title(distribution: &Distribution, release: &Release, needs: Option<&str>) -> String {
+    let codename = release.codename.map_or(String::new(), |c| format!(" ({c})"));
+    let ended = release.ends.map_or(String::new(), |d| format!(" since {d}"));
+    match needs {
+        Some(paid) => format!(
+            "{} {}{codename} has been out of free support{ended}; only {paid} still brings fixes",
+            distribution.name, release.version
+        ),
+        None => format!(
+            "{} {}{codename} has been out of support{ended}: nobody fixes it",
+            distribution.name, release.version
+        ),
+    }
+}
+
+/// Notes what could not be known of the distribution: none, one nobody knows, one without a calendar.
+pub fn distribution_obstacles(facts: &Facts, today: Date) -> Vec<Obstacle> {
+    let os = match &facts.os {
+        Reading::Found(os) => os,
+        Reading::Absent => {
+            return alloc::vec![Obstacle::new(
+                "distribution",
+                "no file tells which distribution this is (etc/os-release)"
+            )];
+        }
+        Reading::Unknown(obstacle) => return alloc::vec![obstacle.clone()],
+    };
+    let version = os.version.as_deref().or(os.codename.as_deref()).unwrap_or("without a version");
+    if support(os, today).state != Support::Unknown {
+        return Vec::new();
+    }
+    let why = match os.distribution() {
+        None => format!(
+            "{} {version} is no distribution that Muster knows: its support and its advisories cannot be told",
+            os.id
+        ),
+        Some(d) if d.kin.is_some() => format!(
+            "{} is built from {} but has support and advisories of its own, which Muster does not have",
+            d.name,
+            d.kin.unwrap_or_default()
+        ),
+        Some(d) => {
+            format!("the calendar of {} (as of {}) has no dates for {version}", d.name, d.as_of)
+        }
+    };
+    alloc::vec![Obstacle::new("end of support", why)]
+}
+
+/// Judges what the archive indices on the machine offer, one finding a source package and pocket.
+///
+/// `closed_by` returns the advisories that a version of a source is known to close.
+pub fn archive_updates(
+    facts: &Facts,
+    database: Database,
+    closed_by: &dyn Fn(&str, &str) -> Vec<String>,
+) -> Vec<Finding> {
+    let Some(archive) = facts.archive.found() else { return Vec::new() };
+    let installed: BTreeMap<(&str, &str), &Package> =
+        facts.packages.iter().map(|p| ((p.name.as_str(), p.architecture.as_str()), p)).collect();
+    type Key<'a> = (&'a str, &'a str, bool, Option<&'a str>);
+    let mut groups: BTreeMap<Key<'_>, (Vec<Concerned>, Vec<String>)> = BTreeMap::new();
+    for candidate in &archive.candidates {
+        let Some(package) =
+            installed.get(&(candidate.name.as_str(), candidate.architecture.as_str()))
+        else {
+            continue;
+        };
+        let security = candidate.security || candidate.security_version.is_some();
+        let key = (
+            candidate.source.as_str(),
+            candidate.pocket.as_str(),
+            security,
+            candidate.kept_back.as_deref(),
+        );
+        let (packages, advisories) = groups.entry(key).or_default();
+        packages.push(Concerned {
+            name: candidate.name.clone(),
+            architecture: candidate.architecture.clone(),
+            installed: package.version.clone(),
+            fixed: Some(candidate.version.clone()),
+        });
+        advisories.extend(candidate.advisories.iter().cloned());
+        advisories.extend(closed_by(&candidate.source, &candidate.source_version));
+    }
+    groups
+        .into_iter()
+        .map(|(key, (packages, advisories))| archive_update(key, packages, advisories, database))
+        .collect()
+}
+
+fn archive_update(
+    (source, pocket, security, kept_back): (&str, &str, bool, Option<&str>),
+    packages: Vec<Concerned>,
+    mut advisories: Vec<String>,
+    database: Database,
+) -> Finding {
+    advisories.sort();
+    advisories.dedup();
+    let version = packages.first().and_then(|p| p.fixed.clone()).unwrap_or_default();
+    let kind = if security { "security update" } else { "update" };
+    let held = kept_back.map_or(String::new(), |why| format!(" ({why})"));
+    Finding {
+        id: format!("archive-update:{pocket}:{source}"),
+        verdict: Verdict::Missing,
+        severity: Severity::Unknown,
+        title: format!("{source}: {kind} {version} in {pocket}{held}"),
+        action: match kept_back {
+            Some(why) => format!("kept back: {why}"),
+            None => crate::action::upgrade(database, &packages),
+        },
+        about: About::ArchiveUpdate(ArchiveUpdate {
+            source: source.to_owned(),
+            packages,
+            pocket: pocket.to_owned(),
+            security,
+            advisories,
+            kept_back: kept_back.map(str::to_owned),
+        }),
+    }
+}
+
+/// Judges what keeps updates from arriving: what the inspection met, and indices that are old or have expired.
+pub fn update_channel(facts: &Facts, now: Instant) -> Vec<Finding> {
+    let mut troubles: Vec<Trouble> = facts.troubles.clone();
+    if let Some(archive) = facts.archive.found() {
+        troubles.extend(archive.indices.iter().filter_map(|index| expired(index, now)));
+        troubles.extend(stale(archive, now));
+    }
+    troubles.sort();
+    troubles.dedup_by(|a, b| (a.kind, &a.subject) == (b.kind, &b.subject));
+    troubles.into_iter().map(trouble).collect()
+}
+
+fn expired(index: &Index, now: Instant) -> Option<Trouble> {
+    let until = index.valid_until.filter(|until| *until < now)?;
+    Some(Trouble {
+        kind: TroubleKind::SourceExpired,
+        subject: format!("{} {}", index.site, index.codename),
+        why: format!("its index passed its own end of validity on {} ({})", day(until), index.file),
+        remedy: None,
+    })
+}
+
+/// The newest official index tells when updates were last looked for.
+fn stale(archive: &Archive, now: Instant) -> Option<Trouble> {
+    let newest = archive.indices.iter().filter(|i| i.official).filter_map(|i| i.date).max()?;
+    let age = days_between(day(newest), day(now));
+    (age > INDEX_STALE_AFTER_DAYS).then(|| Trouble {
+        kind: TroubleKind::SourceStale,
+        subject: "package indices".to_owned(),
+        why: format!("the newest index on this machine is {age} days old ({}): what came out since is not in it", day(newest)),
+        remedy: None,
+    })
+}
+
+fn trouble(trouble: Trouble) -> Finding {
+    Finding {
+        id: format!("update-channel:{}:{}", trouble.kind.name(), trouble.subject),
+        verdict: Verdict::Owed,
+        severity: match trouble.kind {
+            TroubleKind::SourceUnsigned | TroubleKind::SecuritySourceMissing => Severity::High,
+            TroubleKind::Held
+            | TroubleKind::HalfConfigured
+            | TroubleKind::SourceExpired
+            | TroubleKind::SourceUnreachable
+            | TroubleKind::AutomaticFailing => Severity::Medium,
+            TroubleKind::AutomaticOff | TroubleKind::SourceStale => Severity::Low,
+        },
+        title: format!("{}: {}", trouble.subject, trouble.why),
+        action: trouble.remedy.unwrap_or_default(),
+        about: About::UpdateChannel(UpdateChannel {
+            problem: trouble.kind,
+            subject: trouble.subject,
+        }),
+    }
+}
+
+/// Names the packages that no advisory of the distributor speaks for, one finding an origin.
+pub fn third_party(facts: &Facts) -> Vec<Finding> {
+    let mut origins: BTreeMap<&str, Vec<Concerned>> = BTreeMap::new();
+    for package in facts.packages.iter().filter(|p| is_third_party(p, facts)) {
+        origins.entry(package.origin.as_deref().unwrap_or_default()).or_default().push(Concerned {
+            name: package.name.clone(),
+            architecture: package.architecture.clone(),
+            installed: package.version.clone(),
+            fixed: None,
+        });
+    }
+    origins
+        .into_iter()
+        .map(|(origin, packages)| {
+            let count = packages.len();
+            let packages_word = if count == 1 { "1 package" } else { &format!("{count} packages") };
+            Finding {
+                id: format!("third-party:{origin}"),
+                verdict: Verdict::Unknown,
+                severity: Severity::Unknown,
+                title: format!(
+                    "{packages_word} from {origin}: no advisory of the distribution speaks for them"
+                ),
+                action: "watch the announcements of that origin yourself".to_owned(),
+                about: About::ThirdParty(ThirdParty { packages, origin: origin.to_string() }),
+            }
+        })
+        .collect()
+}
+
+/// Tells whether a package comes from somebody else than the distributor, as far as the machine can prove it.
+pub fn is_third_party(package: &Package, facts: &Facts) -> bool {
+    let Some(origin) = package.origin.as_deref() else { return false };
+    let official = |i: &Index| i.official && i.origin == origin;
+    !facts.archive.found().is_some_and(|archive| archive.indices.iter().any(official))
+}
+
+/// Judges a reboot that the system itself asks for.
+pub fn reboot(facts: &Facts) -> Option<Finding> {
+    let reboot = facts.reboot.found()?;
+    let why = match reboot.packages.as_slice() {
+        [] => format!("the system asks for a reboot ({})", reboot.source),
+        packages => format!(
+            "the system asks for a reboot after {} ({})",
+            packages.join(", "),
+            reboot.source
+        ),
+    };
+    Some(Finding {
+        id: "reboot".to_owned(),
+        verdict: Verdict::Owed,
+        severity: Severity::Medium,
+        title: why.clone(),
+        action: "reboot".to_owned(),
+        about: About::Reboot(RebootOwed { why, packages: reboot.packages.clone() }),
+    })
+}

@@ -1,0 +1,106 @@
+//! The cold part: every record whole, in compressed blocks, and the index that finds it.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Seek as _, Write};
+
+use muster_core::advisory::Record;
+
+use crate::file::{INDEX_ENTRY, PLACE, hash};
+
+/// Unpacked bytes of a block: large enough to pack well, small enough to unpack for one record.
+const BLOCK: usize = 256 << 10;
+
+pub(super) struct Records {
+    spool: BufWriter<File>,
+    written: u64,
+    block: Vec<u8>,
+    places: Vec<(u64, u64, [u8; 32])>,
+    index: Vec<(u64, u32, u32)>,
+    packer: zstd::bulk::Compressor<'static>,
+}
+
+impl Records {
+    /// Begins with an empty spool: a file without a name, in the folder that the result will be in.
+    pub(super) fn new(spool: File) -> io::Result<Self> {
+        Ok(Self {
+            spool: BufWriter::new(spool),
+            written: 0,
+            block: Vec::with_capacity(BLOCK * 2),
+            places: Vec::new(),
+            index: Vec::new(),
+            packer: zstd::bulk::Compressor::new(3)?,
+        })
+    }
+
+    pub(super) fn add(&mut self, feed: u16, record: &Record<'_>) -> io::Result<()> {
+        let place = u32::try_from(self.places.len()).map_err(io::Error::other)?;
+        let offset = u32::try_from(self.block.len()).map_err(io::Error::other)?;
+        let mut ids: Vec<u64> = std::iter::once(&record.id)
+            .chain(&record.cves)
+            .chain(&record.aliases)
+            .map(|id| hash(id))
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        self.index.extend(ids.into_iter().map(|id| (id, place, offset)));
+        postcard::to_io(&(feed, record), &mut self.block).map_err(io::Error::other)?;
+        if self.block.len() >= BLOCK { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let packed = self.packer.compress(&self.block)?;
+        self.spool.write_all(&packed)?;
+        self.places.push((self.written, packed.len() as u64, *blake3::hash(&packed).as_bytes()));
+        self.written += packed.len() as u64;
+        self.block.clear();
+        Ok(())
+    }
+
+    /// Ends the spool and returns the index section, the table of places, how many blocks there are, and the blocks.
+    pub(super) fn finish(mut self) -> io::Result<Finished> {
+        self.flush()?;
+        self.index.sort_unstable();
+        let mut index = Vec::with_capacity(self.index.len() * INDEX_ENTRY);
+        for (id, place, offset) in &self.index {
+            index.extend(id.to_le_bytes());
+            index.extend(place.to_le_bytes());
+            index.extend(offset.to_le_bytes());
+        }
+        let head = (self.places.len() * PLACE) as u64;
+        let mut places = Vec::new();
+        for (offset, length, digest) in &self.places {
+            places.extend((head + offset).to_le_bytes());
+            places.extend(length.to_le_bytes());
+            places.extend(digest);
+        }
+        let count = u32::try_from(self.places.len()).map_err(io::Error::other)?;
+        let mut spool = self.spool.into_inner().map_err(io::IntoInnerError::into_error)?;
+        spool.rewind()?;
+        Ok(Finished { index, places, count, length: head + self.written, spool })
+    }
+}
+
+pub(super) struct Finished {
+    pub(super) index: Vec<u8>,
+    pub(super) places: Vec<u8>,
+    pub(super) count: u32,
+    pub(super) length: u64,
+    spool: File,
+}
+
+impl Finished {
+    /// Writes the places and the blocks.
+    pub(super) fn write(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.places)?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match self.spool.read(&mut buffer)? {
+                0 => return Ok(()),
+                n => out.write_all(buffer.get(..n).unwrap_or_default())?,
+            }
+        }
+    }
+}

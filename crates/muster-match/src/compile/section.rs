@@ -1,0 +1,531 @@
+//! One release's rows, ordered and written as the tables of [`crate::section`].
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+use std::io;
+
+use muster_core::advisory::{By, Channel, Status};
+use muster_core::catalog;
+use muster_core::kernel;
+use muster_core::time::Date;
+use muster_version::Scheme;
+
+use super::strings::{Strings, Word};
+use super::{Compiler, Row};
+use crate::format::{NONE16, PackedId, pack_day, pack_likelihood};
+use crate::section::STATUSES;
+
+/// A release and its rows, in the order of packages and advisories.
+pub(super) struct Release {
+    pub(super) name: String,
+    rows: Vec<Row>,
+}
+
+/// A written section.
+pub(super) struct Written {
+    pub(super) bytes: Vec<u8>,
+    pub(super) advisories: u32,
+}
+
+/// Takes the rows out of the compiler, ordered by release, and in each release leaves the one record that counts.
+pub(super) fn by_release(compiler: &mut Compiler) -> Vec<Release> {
+    let ranks = compiler.strings.ranks();
+    let rank = |word: Word| ranks.get(word.0 as usize).copied().unwrap_or(u32::MAX);
+    let mut rows = std::mem::take(&mut compiler.rows);
+    let key = |row: &Row| {
+        (rank(row.release), rank(row.package), row.by, rank(row.advisory), row.channel, row.record)
+    };
+    rows.sort_unstable_by_key(|row| (key(row), rank(row.fixed), rank(row.introduced)));
+    let mut releases: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for same in rows.chunk_by(|a, b| a.release == b.release) {
+        let Some(first) = same.first() else { continue };
+        releases.insert(compiler.strings.get(first.release).to_owned(), same.to_vec());
+    }
+    drop(rows);
+    for archived in &compiler.archived {
+        releases.entry(compiler.strings.get(archived[0]).to_owned()).or_default();
+    }
+    releases
+        .into_iter()
+        .map(|(name, rows)| {
+            let scheme = scheme_of(&name);
+            let rows = rows
+                .chunk_by(|a, b| {
+                    (a.package, a.by, a.advisory, a.channel)
+                        == (b.package, b.by, b.advisory, b.channel)
+                })
+                .flat_map(|same| the_one_that_counts(compiler, scheme, same))
+                .collect();
+            Release { name, rows }
+        })
+        .collect()
+}
+
+/// Returns the order of versions in a release, or in a language's ecosystem.
+fn scheme_of(release: &str) -> Scheme {
+    let id = release.split(':').next().unwrap_or_default();
+    if let Some(distribution) = catalog::distribution(id) {
+        return distribution.scheme;
+    }
+    match id {
+        "wolfi" | "chainguard" => Scheme::Apk,
+        "pypi" => Scheme::Pep440,
+        "packagist" => Scheme::Composer,
+        "rubygems" => Scheme::RubyGems,
+        "npm" => Scheme::Npm,
+        "maven" => Scheme::Maven,
+        "go" => Scheme::Golang,
+        _ => Scheme::Semver,
+    }
+}
+
+/// Of the rows about one vulnerability in one channel and package, those of the one record that counts.
+fn the_one_that_counts(compiler: &Compiler, scheme: Scheme, same: &[Row]) -> Vec<Row> {
+    let strings = &compiler.strings;
+    let weight = |rows: &[Row]| {
+        let info = rows.first().and_then(|r| compiler.sources.get(r.record as usize));
+        let fixed = rows.iter().any(|r| r.fixed != Word::NONE);
+        let worded = rows.iter().any(|r| !matches!(r.status, Status::Affected));
+        let feed = info
+            .and_then(|i| compiler.feeds.get(usize::from(i.feed)))
+            .map_or("", |f| f.name.as_str());
+        (fixed, worded, info.and_then(|i| i.modified), Reverse(feed.to_owned()))
+    };
+    let highest = |rows: &[Row]| {
+        rows.iter()
+            .map(|r| r.fixed)
+            .filter(|f| *f != Word::NONE)
+            .max_by(|a, b| scheme.compare_lenient(strings.get(*a), strings.get(*b)))
+    };
+    let better = |a: &&[Row], b: &&[Row]| {
+        weight(a).cmp(&weight(b)).then_with(|| match (highest(a), highest(b)) {
+            (Some(x), Some(y)) => scheme.compare_lenient(strings.get(x), strings.get(y)),
+            (x, y) => x.is_some().cmp(&y.is_some()),
+        })
+    };
+    same.chunk_by(|a, b| a.record == b.record).max_by(better).unwrap_or_default().to_vec()
+}
+
+/// Everything of a group but its members.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct GroupKey {
+    channel: Channel,
+    status: Status,
+    fixed: u16,
+    introduced: u16,
+    last_affected: u16,
+    word: u16,
+    module: u16,
+    published: Option<Date>,
+}
+
+/// The tables of a section while they grow.
+#[derive(Default)]
+struct Tables {
+    packages: Vec<u8>,
+    versions: Vec<u8>,
+    groups: Vec<u8>,
+    rows: Vec<u8>,
+    words: Vec<u8>,
+    text: Text,
+    word_numbers: BTreeMap<Word, u16>,
+}
+
+/// The text of a section, each piece once.
+#[derive(Default)]
+struct Text {
+    text: String,
+    places: BTreeMap<Word, u32>,
+}
+
+impl Text {
+    /// Writes the place and length of a text, six bytes.
+    fn write(&mut self, strings: &Strings, word: Word, out: &mut Vec<u8>) -> io::Result<()> {
+        let text = strings.get(word);
+        let offset = self.place(strings, word)?;
+        out.extend(offset.to_le_bytes());
+        out.extend(
+            u16::try_from(text.len())
+                .map_err(|_| {
+                    io::Error::other(format!("a name of {} bytes is too long", text.len()))
+                })?
+                .to_le_bytes(),
+        );
+        Ok(())
+    }
+
+    fn place(&mut self, strings: &Strings, word: Word) -> io::Result<u32> {
+        if let Some(&place) = self.places.get(&word) {
+            return Ok(place);
+        }
+        let place = number(self.text.len())?;
+        self.text.push_str(strings.get(word));
+        self.places.insert(word, place);
+        Ok(place)
+    }
+}
+
+fn number(n: usize) -> io::Result<u32> {
+    u32::try_from(n).map_err(io::Error::other)
+}
+
+/// Writes a release.
+pub(super) fn write(compiler: &Compiler, release: &Release) -> io::Result<Written> {
+    let strings = &compiler.strings;
+    let scheme = scheme_of(&release.name);
+    let order = Advisories::of(compiler, &release.rows);
+    let mut tables = Tables::default();
+    let mut packages = 0;
+    for same in release.rows.chunk_by(|a, b| (a.package, a.by) == (b.package, b.by)) {
+        write_package(strings, scheme, same, &order, &mut tables)?;
+        packages += 1;
+    }
+    let (lines, line_count) = write_lines(strings, &release.rows, &mut tables.text)?;
+    let (archived, archived_count) = write_archived(compiler, &release.name, &mut tables.text)?;
+    let (advisories, notice_starts, notice_cves) = order.write(compiler, &mut tables.text)?;
+    let exploited = order.write_exploited(compiler)?;
+    let mut bytes = Vec::new();
+    for count in [
+        number(order.list.len())?,
+        number(order.notices)?,
+        number(notice_cves.len() / 4)?,
+        number(exploited.len() / crate::section::EXPLOITED)?,
+        packages,
+        number(tables.versions.len() / crate::section::VERSION)?,
+        number(tables.groups.len() / crate::section::GROUP)?,
+        number(tables.rows.len() / 4)?,
+        line_count,
+        archived_count,
+        number(tables.words.len() / crate::section::WORD)?,
+        number(tables.text.text.len())?,
+    ] {
+        bytes.extend(count.to_le_bytes());
+    }
+    for table in [
+        &notice_starts,
+        &notice_cves,
+        &exploited,
+        &tables.packages,
+        &tables.versions,
+        &tables.groups,
+        &tables.rows,
+        &lines,
+        &archived,
+        &tables.words,
+        &advisories,
+    ] {
+        bytes.extend(table);
+    }
+    bytes.extend(tables.text.text.as_bytes());
+    Ok(Written { bytes, advisories: number(order.list.len())? })
+}
+
+fn write_package(
+    strings: &Strings,
+    scheme: Scheme,
+    rows: &[Row],
+    order: &Advisories,
+    tables: &mut Tables,
+) -> io::Result<()> {
+    let Some(first) = rows.first() else { return Ok(()) };
+    let mut versions: Vec<Word> = rows
+        .iter()
+        .flat_map(|r| [r.introduced, r.fixed, r.last_affected])
+        .filter(|w| *w != Word::NONE)
+        .collect();
+    versions.sort_unstable_by(|a, b| {
+        scheme
+            .compare_lenient(strings.get(*a), strings.get(*b))
+            .then_with(|| strings.get(*a).cmp(strings.get(*b)))
+    });
+    versions.dedup_by(|a, b| {
+        scheme.compare_lenient(strings.get(*a), strings.get(*b)) == Ordering::Equal
+    });
+    let rank = |word: Word| {
+        if word == Word::NONE {
+            return Ok(NONE16);
+        }
+        let found = versions
+            .binary_search_by(|v| scheme.compare_lenient(strings.get(*v), strings.get(word)));
+        u16::try_from(found.unwrap_or_else(|at| at)).ok().filter(|r| *r != NONE16).ok_or_else(
+            || {
+                io::Error::other(format!(
+                    "the package {} has more than 65,534 versions",
+                    strings.get(first.package)
+                ))
+            },
+        )
+    };
+    let mut groups: BTreeMap<GroupKey, Vec<u32>> = BTreeMap::new();
+    for row in rows {
+        let key = GroupKey {
+            channel: row.channel,
+            status: row.status,
+            fixed: rank(row.fixed)?,
+            introduced: rank(row.introduced)?,
+            last_affected: rank(row.last_affected)?,
+            word: tables.word(strings, row.word)?,
+            module: tables.word(strings, row.module)?,
+            published: row.published,
+        };
+        groups.entry(key).or_default().push(order.number(row.advisory));
+    }
+    let (version_start, group_start) = (
+        number(tables.versions.len() / crate::section::VERSION)?,
+        number(tables.groups.len() / crate::section::GROUP)?,
+    );
+    for version in &versions {
+        tables.text.write(strings, *version, &mut tables.versions)?;
+        tables.versions.extend([0, 0]);
+    }
+    let group_count = number(groups.len())?;
+    for (key, mut members) in groups {
+        members.sort_unstable();
+        members.dedup();
+        let row_start = number(tables.rows.len() / 4)?;
+        for field in [key.introduced, key.fixed, key.last_affected] {
+            tables.groups.extend(field.to_le_bytes());
+        }
+        let status = STATUSES.iter().position(|s| *s == key.status).unwrap_or(0);
+        let channel = Channel::ALL.iter().position(|c| *c == key.channel).unwrap_or(0);
+        tables
+            .groups
+            .extend([u8::try_from(channel).unwrap_or(0), u8::try_from(status).unwrap_or(0)]);
+        for field in [key.word, pack_day(key.published), key.module, 0] {
+            tables.groups.extend(field.to_le_bytes());
+        }
+        tables.groups.extend(row_start.to_le_bytes());
+        tables.groups.extend(number(members.len())?.to_le_bytes());
+        for member in members {
+            tables.rows.extend(member.to_le_bytes());
+        }
+    }
+    tables.text.write(strings, first.package, &mut tables.packages)?;
+    tables.packages.extend(u16::from(first.by == By::Binary).to_le_bytes());
+    for field in [version_start, number(versions.len())?, group_start, group_count] {
+        tables.packages.extend(field.to_le_bytes());
+    }
+    Ok(())
+}
+
+impl Tables {
+    /// Returns the number of a vendor's word or of a module stream.
+    fn word(&mut self, strings: &Strings, word: Word) -> io::Result<u16> {
+        if word == Word::NONE {
+            return Ok(NONE16);
+        }
+        if let Some(&known) = self.word_numbers.get(&word) {
+            return Ok(known);
+        }
+        // Words beyond what sixteen bits can number are left to the cold part, which has all of them.
+        let Some(new) = u16::try_from(self.word_numbers.len()).ok().filter(|n| *n < NONE16) else {
+            return Ok(NONE16);
+        };
+        if strings.get(word).len() > usize::from(u16::MAX) {
+            return Ok(NONE16);
+        }
+        self.text.write(strings, word, &mut self.words)?;
+        self.words.extend([0, 0]);
+        self.word_numbers.insert(word, new);
+        Ok(new)
+    }
+}
+
+/// The advisories of a release: notices first, then the rest, each part in the order of the ids.
+struct Advisories {
+    list: Vec<Word>,
+    notices: usize,
+    numbers: BTreeMap<Word, u32>,
+}
+
+impl Advisories {
+    fn of(compiler: &Compiler, rows: &[Row]) -> Self {
+        let mut list: Vec<Word> = rows.iter().map(|r| r.advisory).collect();
+        list.sort_unstable();
+        list.dedup();
+        let closed: Vec<Word> = list
+            .iter()
+            .filter_map(|a| compiler.advisories.get(a))
+            .flat_map(|info| info.cves.iter().copied())
+            .collect();
+        list.extend(closed);
+        list.sort_unstable();
+        list.dedup();
+        let notice = |word: &Word| compiler.advisories.get(word).is_some_and(|info| info.notice);
+        list.sort_unstable_by(|a, b| {
+            notice(b)
+                .cmp(&notice(a))
+                .then_with(|| compiler.strings.get(*a).cmp(compiler.strings.get(*b)))
+        });
+        let notices = list.iter().take_while(|w| notice(w)).count();
+        let numbers = (0_u32..).zip(&list).map(|(number, word)| (*word, number)).collect();
+        Self { list, notices, numbers }
+    }
+
+    fn number(&self, word: Word) -> u32 {
+        self.numbers.get(&word).copied().unwrap_or(u32::MAX)
+    }
+
+    /// Writes the advisories, and for the notices what they close.
+    fn write(
+        &self,
+        compiler: &Compiler,
+        text: &mut Text,
+    ) -> io::Result<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+        let (mut advisories, mut starts, mut cves) = (Vec::new(), Vec::new(), Vec::new());
+        let nothing = super::AdvisoryInfo::default();
+        for (at, word) in self.list.iter().enumerate() {
+            let info = compiler.advisories.get(word).unwrap_or(&nothing);
+            let id = compiler.strings.get(*word);
+            let packed = match PackedId::cve(id) {
+                Some(packed) => packed,
+                None => PackedId::Text {
+                    offset: text.place(&compiler.strings, *word)?,
+                    length: u16::try_from(id.len())
+                        .map_err(|_| io::Error::other("an id is longer than 65,535 bytes"))?,
+                },
+            };
+            advisories.extend(packed.write().to_le_bytes());
+            advisories.extend(pack_day(info.published).to_le_bytes());
+            advisories
+                .extend(pack_likelihood(compiler.likelihoods.get(word).copied()).to_le_bytes());
+            advisories.extend([info.severity as u8, 0, 0, 0]);
+            if at < self.notices {
+                starts.extend(number(cves.len() / 4)?.to_le_bytes());
+                let mut closed: Vec<u32> = info.cves.iter().map(|c| self.number(*c)).collect();
+                closed.sort_unstable();
+                closed.iter().for_each(|c| cves.extend(c.to_le_bytes()));
+            }
+        }
+        starts.extend(number(cves.len() / 4)?.to_le_bytes());
+        Ok((advisories, starts, cves))
+    }
+
+    fn write_exploited(&self, compiler: &Compiler) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for (at, word) in self.list.iter().enumerate() {
+            let Some((added, due)) = compiler.exploited.get(word) else { continue };
+            bytes.extend(number(at)?.to_le_bytes());
+            bytes.extend(pack_day(Some(*added)).to_le_bytes());
+            bytes.extend(pack_day(*due).to_le_bytes());
+        }
+        Ok(bytes)
+    }
+}
+
+/// What the words about one kernel line add up to.
+#[derive(Default)]
+struct LineWords {
+    open: usize,
+    ended: usize,
+    successors: BTreeMap<String, usize>,
+    word: Option<Word>,
+}
+
+/// Writes the kernel lines that the vendor calls superseded or ended more often than it speaks of them as alive.
+fn write_lines(strings: &Strings, rows: &[Row], text: &mut Text) -> io::Result<(Vec<u8>, u32)> {
+    let mut lines: BTreeMap<&str, (Word, LineWords)> = BTreeMap::new();
+    for row in rows {
+        let package = strings.get(row.package);
+        if row.by != By::Source || !kernel::is_kernel_source(package) {
+            continue;
+        }
+        let (_, line) = lines.entry(package).or_insert_with(|| (row.package, LineWords::default()));
+        let word = strings.get(row.word);
+        if let Some(successor) = successor(word) {
+            *line.successors.entry(successor.to_owned()).or_default() += 1;
+            line.ended += 1;
+            line.word = Some(row.word);
+        } else if word.contains("end of kernel support") {
+            line.ended += 1;
+            line.word = line.word.or(Some(row.word));
+        } else if matches!(row.status, Status::Needed | Status::NeedsTriage | Status::Pending) {
+            line.open += 1;
+        }
+    }
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    for (source, line) in lines.into_values() {
+        if line.ended == 0 || line.open >= line.ended {
+            continue;
+        }
+        let successor = line
+            .successors
+            .iter()
+            .max_by_key(|(name, times)| (**times, *name))
+            .map(|(name, _)| name.as_str());
+        text.write(strings, source, &mut bytes)?;
+        bytes.extend([0, 0]);
+        write_own(text, successor.unwrap_or_default(), &mut bytes)?;
+        text.write(strings, line.word.unwrap_or(Word::NONE), &mut bytes)?;
+        bytes.extend([0, 0]);
+        count += 1;
+    }
+    Ok((bytes, count))
+}
+
+/// Writes a text that is only part of a known one.
+fn write_own(text: &mut Text, piece: &str, out: &mut Vec<u8>) -> io::Result<()> {
+    out.extend(number(text.text.len())?.to_le_bytes());
+    out.extend(u16::try_from(piece.len()).map_err(io::Error::other)?.to_le_bytes());
+    out.extend([0, 0]);
+    text.text.push_str(piece);
+    Ok(())
+}
+
+/// Returns the line that a vendor's word names as the one that took the place: `ignored (superseded by linux-hwe-6.5, was needed)`.
+fn successor(word: &str) -> Option<&str> {
+    let rest = ["superseded by ", "superceded by ", "replaced by "]
+        .iter()
+        .find_map(|edge| word.split_once(edge))?
+        .1;
+    let name = rest
+        .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '+')))
+        .next()?
+        .trim_end_matches('.');
+    kernel::is_kernel_source(name).then_some(name)
+}
+
+fn write_archived(
+    compiler: &Compiler,
+    release: &str,
+    text: &mut Text,
+) -> io::Result<(Vec<u8>, u32)> {
+    let strings = &compiler.strings;
+    let scheme = scheme_of(release);
+    let mut newest: BTreeMap<&str, [Word; 3]> = BTreeMap::new();
+    for [of, binary, version, source] in &compiler.archived {
+        if strings.get(*of) != release {
+            continue;
+        }
+        let entry = newest.entry(strings.get(*binary)).or_insert([*binary, *version, *source]);
+        if scheme.compare_lenient(strings.get(*version), strings.get(entry[1])) == Ordering::Greater
+        {
+            *entry = [*binary, *version, *source];
+        }
+    }
+    let mut bytes = Vec::new();
+    let count = number(newest.len())?;
+    for words in newest.into_values() {
+        for word in words {
+            text.write(strings, word, &mut bytes)?;
+            bytes.extend([0, 0]);
+        }
+    }
+    Ok((bytes, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::successor;
+
+    #[test]
+    fn a_successor_is_read_from_the_vendors_word() {
+        assert_eq!(successor("ignored (superseded by linux-hwe-6.5)"), Some("linux-hwe-6.5"));
+        assert_eq!(
+            successor("ignored (replaced by linux-hwe-5.4, was needed)"),
+            Some("linux-hwe-5.4")
+        );
+        assert_eq!(successor("ignored (superseded by openjdk-17)"), None);
+        assert_eq!(successor("ignored (end of life)"), None);
+    }
+}

@@ -1,0 +1,383 @@
+//! Opens a compiled advisory file and reads parts of it, each checked against its digest before it is used.
+//!
+//! The file is read at positions, not mapped: a file that shrinks meanwhile is then an error in words, never a
+//! signal, and no unsafe code is needed. A server needs one section of at most a few megabytes.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use muster_core::advisory::{Record, SupportLine};
+use muster_core::time::Instant;
+use serde::{Deserialize, Serialize};
+
+use crate::format::{
+    DIGEST, ENTRY, Kind, MAGIC, MAX_BLOCK, MAX_HEADER, MAX_SECTION, PREFIX, VERSION, u32_at, u64_at,
+};
+
+/// Why a compiled advisory file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It could not be read.
+    #[error("cannot read the advisory file {}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It is something else.
+    #[error("{} is not a compiled advisory file; make one with `muster feed build`", .0.display())]
+    Foreign(PathBuf),
+    /// It was written by a later version of Muster.
+    #[error("{} has layout {found}, this Muster reads layout {VERSION}; update Muster or build the file again", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: u32,
+    },
+    /// It is not what was written.
+    #[error("the advisory file is damaged: {0}; build or fetch it again")]
+    Damaged(String),
+}
+
+/// A compiled advisory file.
+#[derive(Debug)]
+pub struct AdvisoryFile {
+    path: PathBuf,
+    file: File,
+    built: Option<Instant>,
+    entries: Vec<Entry>,
+    digest: [u8; DIGEST],
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    name: String,
+    count: u32,
+    offset: u64,
+    length: u64,
+    digest: [u8; DIGEST],
+}
+
+/// A release that the file holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReleaseInfo {
+    /// Its name: `debian:12`.
+    pub id: String,
+    /// Advisories that concern it.
+    pub advisories: u32,
+    /// Bytes of the part that matching reads.
+    pub bytes: u64,
+}
+
+/// What a file was compiled from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Each feed, by name.
+    pub feeds: Vec<FeedInfo>,
+    /// Which feed spoke of which release.
+    pub fragments: Vec<Fragment>,
+}
+
+/// A feed that went into a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedInfo {
+    /// Its name.
+    pub name: String,
+    /// The newest time any of its records carries.
+    pub newest: Option<Instant>,
+    /// How many records it had.
+    pub records: u64,
+    /// How many of them are withdrawn.
+    pub withdrawn: u64,
+}
+
+/// What one feed said of one release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fragment {
+    /// The feed.
+    pub feed: String,
+    /// The release.
+    pub release: String,
+    /// Statements about packages of that release.
+    pub statements: u64,
+    /// Set when the feed no longer speaks of the release: the newest time of the feed when it last did.
+    pub frozen: Option<Instant>,
+}
+
+/// The index of records: a hash of an id, and where a record lies.
+pub(crate) const INDEX_ENTRY: usize = 16;
+/// The place of a block of records: its offset, its length, its digest.
+pub(crate) const PLACE: usize = 16 + DIGEST;
+
+impl AdvisoryFile {
+    /// Opens a file and checks its header.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let io = |error| Error::Io { path: path.to_owned(), error };
+        let file = File::open(path).map_err(io)?;
+        let size = file.metadata().map_err(io)?.len();
+        let mut prefix = [0; PREFIX];
+        match file.read_exact_at(&mut prefix, 0) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(Error::Foreign(path.to_owned()));
+            }
+            Err(error) => return Err(io(error)),
+        }
+        if !prefix.starts_with(&MAGIC) {
+            return Err(Error::Foreign(path.to_owned()));
+        }
+        let version = u32_at(&prefix, 8);
+        if version != VERSION {
+            return Err(Error::Newer { path: path.to_owned(), found: version });
+        }
+        let (count, names) = (u32_at(&prefix, 12) as usize, u32_at(&prefix, 16) as usize);
+        let table = count.saturating_mul(ENTRY);
+        let length = PREFIX.saturating_add(table).saturating_add(names).saturating_add(DIGEST);
+        if length as u64 > MAX_HEADER.min(size) {
+            return Err(Error::Damaged("its header is longer than the file".into()));
+        }
+        let mut header = vec![0; length];
+        file.read_exact_at(&mut header, 0).map_err(io)?;
+        let (body, digest) = header.split_at(length - DIGEST);
+        if blake3::hash(body).as_bytes() != digest {
+            return Err(Error::Damaged("its header does not match its checksum".into()));
+        }
+        let digest = *digest.first_chunk().unwrap_or(&[0; DIGEST]);
+        let built = Instant::from_second(u64_at(&prefix, 24).cast_signed()).ok();
+        let names =
+            body.get(PREFIX + table..).and_then(|n| str::from_utf8(n).ok()).unwrap_or_default();
+        let entries = body.get(PREFIX..PREFIX + table).unwrap_or_default().chunks_exact(ENTRY);
+        let entries = entries.map(|e| Entry::read(e, names, size)).collect::<Option<Vec<_>>>();
+        let entries = entries.ok_or_else(|| {
+            Error::Damaged("its table of sections reaches beyond the file: it was cut off".into())
+        })?;
+        Ok(Self { path: path.to_owned(), file, built, entries, digest })
+    }
+
+    /// Returns where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns when the newest of its sources was made.
+    pub fn built(&self) -> Option<Instant> {
+        self.built
+    }
+
+    /// Returns the digest over the header, and with it over every section's digest.
+    pub fn digest(&self) -> [u8; DIGEST] {
+        self.digest
+    }
+
+    /// Returns the text that a detached signature of this file signs: one line a section with its digest.
+    pub fn signed_text(&self) -> String {
+        let mut text = format!("muster advisories {VERSION}\nheader {}\n", hex(&self.digest));
+        for entry in &self.entries {
+            text += &format!(
+                "{} {} {} {}\n",
+                entry.kind as u32,
+                entry.name,
+                entry.length,
+                hex(&entry.digest)
+            );
+        }
+        text
+    }
+
+    /// Returns the releases it holds.
+    pub fn releases(&self) -> impl Iterator<Item = ReleaseInfo> {
+        self.entries.iter().filter(|e| e.kind == Kind::Release).map(|e| ReleaseInfo {
+            id: e.name.clone(),
+            advisories: e.count,
+            bytes: e.length,
+        })
+    }
+
+    /// Reads the section of a release, or nothing if the file has none.
+    pub fn release(&self, id: &str) -> Result<Option<Vec<u8>>, Error> {
+        let entry = self.entries.iter().find(|e| e.kind == Kind::Release && e.name == id);
+        entry.map(|entry| self.read(entry)).transpose()
+    }
+
+    /// Reads what the file was compiled from.
+    pub fn provenance(&self) -> Result<Provenance, Error> {
+        let bytes = self.read(self.entry(Kind::Provenance)?)?;
+        understand(Kind::Provenance, &bytes)
+    }
+
+    /// Calls `take` with each calendar line of the feeds.
+    pub fn calendar(&self, take: &mut dyn FnMut(SupportLine<'_>)) -> Result<(), Error> {
+        let bytes = self.read(self.entry(Kind::Calendar)?)?;
+        understand::<Vec<SupportLine<'_>>>(Kind::Calendar, &bytes)?.into_iter().for_each(take);
+        Ok(())
+    }
+
+    fn entry(&self, kind: Kind) -> Result<&Entry, Error> {
+        let found = self.entries.iter().find(|e| e.kind == kind);
+        found.ok_or_else(|| Error::Damaged(format!("it has no section {kind:?}")))
+    }
+
+    fn read(&self, entry: &Entry) -> Result<Vec<u8>, Error> {
+        if entry.length > MAX_SECTION {
+            return Err(Error::Damaged(format!(
+                "the section {} is larger than {MAX_SECTION} bytes",
+                entry.name
+            )));
+        }
+        let bytes = self.read_at(entry.offset, usize::try_from(entry.length).unwrap_or(0))?;
+        if blake3::hash(&bytes).as_bytes() != &entry.digest {
+            return Err(Error::Damaged(format!(
+                "the section {:?} {} does not match its checksum",
+                entry.kind, entry.name
+            )));
+        }
+        Ok(bytes)
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0; length];
+        match self.file.read_exact_at(&mut bytes, offset) {
+            Ok(()) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(Error::Damaged("it became shorter while it was read".into()))
+            }
+            Err(error) => Err(Error::Io { path: self.path.clone(), error }),
+        }
+    }
+
+    /// Calls `take` with each record that an id names or that speaks of it, and with the feed it came from.
+    pub fn records(&self, id: &str, take: &mut dyn FnMut(&str, Record<'_>)) -> Result<(), Error> {
+        let provenance = self.provenance()?;
+        let index = self.read(self.entry(Kind::Index)?)?;
+        let wanted = hash(id);
+        let count = index.len() / INDEX_ENTRY;
+        let at = |n: usize| index.get(n * INDEX_ENTRY..).unwrap_or_default();
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = low.midpoint(high);
+            if u64_at(at(middle), 0) < wanted { low = middle + 1 } else { high = middle }
+        }
+        let places = self.places()?;
+        let mut block = (u32::MAX, Vec::new());
+        while low < count && u64_at(at(low), 0) == wanted {
+            let (number, offset) = (u32_at(at(low), 8), u32_at(at(low), 12) as usize);
+            if block.0 != number {
+                block = (number, self.block(&places, number)?);
+            }
+            let (feed, record) = decode(block.1.get(offset..).unwrap_or_default())?.0;
+            if names(&record, id) {
+                take(
+                    provenance.feeds.get(usize::from(feed)).map_or("unknown feed", |f| &f.name),
+                    record,
+                );
+            }
+            low += 1;
+        }
+        Ok(())
+    }
+
+    /// Calls `take` with every record, in the order in which they were compiled.
+    pub fn every_record(&self, take: &mut dyn FnMut(&str, Record<'_>)) -> Result<(), Error> {
+        let provenance = self.provenance()?;
+        let places = self.places()?;
+        for number in 0..self.entry(Kind::Records)?.count {
+            let block = self.block(&places, number)?;
+            let mut rest = &block[..];
+            while !rest.is_empty() {
+                let ((feed, record), after) = decode(rest)?;
+                take(
+                    provenance.feeds.get(usize::from(feed)).map_or("unknown feed", |f| &f.name),
+                    record,
+                );
+                rest = after;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the places and digests of the blocks of records: the section's own digest is over this table.
+    fn places(&self) -> Result<Vec<u8>, Error> {
+        let entry = self.entry(Kind::Records)?;
+        let length = (entry.count as usize).saturating_mul(PLACE);
+        if length as u64 > entry.length.min(MAX_SECTION) {
+            return Err(Error::Damaged("the table of its records is longer than they are".into()));
+        }
+        let places = self.read_at(entry.offset, length)?;
+        if blake3::hash(&places).as_bytes() != &entry.digest {
+            return Err(Error::Damaged(
+                "the table of its records does not match its checksum".into(),
+            ));
+        }
+        Ok(places)
+    }
+
+    fn block(&self, places: &[u8], number: u32) -> Result<Vec<u8>, Error> {
+        let entry = self.entry(Kind::Records)?;
+        let damaged =
+            |what: &str| Error::Damaged(format!("the block {number} of its records {what}"));
+        let place = places
+            .get(number as usize * PLACE..)
+            .and_then(|p| p.get(..PLACE))
+            .ok_or_else(|| damaged("is not there"))?;
+        let (offset, length) = (u64_at(place, 0), u64_at(place, 8));
+        if offset.checked_add(length).is_none_or(|end| end > entry.length)
+            || length > MAX_BLOCK as u64
+        {
+            return Err(damaged("lies outside"));
+        }
+        let packed = self.read_at(entry.offset + offset, usize::try_from(length).unwrap_or(0))?;
+        if Some(&blake3::hash(&packed).as_bytes()[..]) != place.get(16..) {
+            return Err(damaged("does not match its checksum"));
+        }
+        zstd::bulk::decompress(&packed, MAX_BLOCK)
+            .map_err(|e| damaged(&format!("cannot be unpacked: {e}")))
+    }
+}
+
+impl Entry {
+    fn read(bytes: &[u8], names: &str, size: u64) -> Option<Self> {
+        let (name, length) = (u32_at(bytes, 4) as usize, u32_at(bytes, 8) as usize);
+        let entry = Self {
+            kind: Kind::from_number(u32_at(bytes, 0))?,
+            name: names.get(name..name.checked_add(length)?)?.to_owned(),
+            count: u32_at(bytes, 12),
+            offset: u64_at(bytes, 16),
+            length: u64_at(bytes, 24),
+            digest: bytes.get(32..64)?.try_into().ok()?,
+        };
+        (entry.offset.checked_add(entry.length)? <= size).then_some(entry)
+    }
+}
+
+fn understand<'a, T: Deserialize<'a>>(kind: Kind, bytes: &'a [u8]) -> Result<T, Error> {
+    postcard::from_bytes(bytes)
+        .map_err(|e| Error::Damaged(format!("its section {kind:?} cannot be understood: {e}")))
+}
+
+type Decoded<'a> = ((u16, Record<'a>), &'a [u8]);
+
+fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Error> {
+    postcard::take_from_bytes(bytes)
+        .map_err(|e| Error::Damaged(format!("a record cannot be understood: {e}")))
+}
+
+/// Tells whether a record is filed under an id: its own, an alias, or a vulnerability it speaks of.
+fn names(record: &Record<'_>, id: &str) -> bool {
+    let same = |text: &str| text.eq_ignore_ascii_case(id);
+    same(&record.id) || record.cves.iter().chain(&record.aliases).any(|i| same(i))
+}
+
+/// Returns the number under which an id is filed, without regard to case.
+pub(crate) fn hash(id: &str) -> u64 {
+    u64_at(blake3::hash(id.to_ascii_uppercase().as_bytes()).as_bytes(), 0)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

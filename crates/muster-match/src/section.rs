@@ -1,0 +1,358 @@
+//! One release of a compiled advisory file, as matching sees it: tables over borrowed bytes, nothing is unpacked.
+//!
+//! ```text
+//! counts 12 × u32 │ notices' starts │ notices' CVEs │ exploited │ packages │ versions │ groups │ rows │ lines │ archive │ words │ advisories │ text
+//! ```
+//! A *group* is a set of advisories of one package that share everything a verdict depends on: an update that closes
+//! forty CVEs is one group of forty rows of four bytes.
+
+use muster_core::advisory::{By, Channel, Status};
+use muster_core::finding::Severity;
+use muster_core::time::Date;
+
+use crate::file::Error;
+use crate::format::{
+    NONE16, PackedId, Table, u16_at, u32_at, u64_at, unpack_day, unpack_likelihood,
+};
+
+pub(crate) const COUNTS: usize = 12;
+pub(crate) const ADVISORY: usize = 16;
+pub(crate) const EXPLOITED: usize = 8;
+pub(crate) const PACKAGE: usize = 24;
+pub(crate) const VERSION: usize = 8;
+pub(crate) const GROUP: usize = 24;
+pub(crate) const LINE: usize = 24;
+pub(crate) const ARCHIVED: usize = 24;
+pub(crate) const WORD: usize = 8;
+
+/// A release.
+#[derive(Clone, Copy, Debug)]
+pub struct Section<'a> {
+    advisories: Table<'a, ADVISORY>,
+    notice_starts: Table<'a, 4>,
+    notice_cves: Table<'a, 4>,
+    exploited: Table<'a, EXPLOITED>,
+    packages: Table<'a, PACKAGE>,
+    versions: Table<'a, VERSION>,
+    groups: Table<'a, GROUP>,
+    rows: Table<'a, 4>,
+    lines: Table<'a, LINE>,
+    archived: Table<'a, ARCHIVED>,
+    words: Table<'a, WORD>,
+    text: &'a str,
+}
+
+/// A package of a release.
+#[derive(Clone, Copy, Debug)]
+pub struct Package<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it is a source or a binary package.
+    pub by: By,
+    versions: (u32, u32),
+    groups: (u32, u32),
+}
+
+/// Advisories of one package that share everything a verdict depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// The first affected version, as a rank among the package's versions.
+    pub introduced: Option<u16>,
+    /// The mended version, as a rank.
+    pub fixed: Option<u16>,
+    /// The last affected version, as a rank.
+    pub last_affected: Option<u16>,
+    /// The channel.
+    pub channel: Channel,
+    /// What the vendor's word comes to.
+    pub status: Status,
+    /// The vendor's word, for what is not fixed.
+    pub word: &'a str,
+    /// The day of the fix in this release, where a feed tells it apart.
+    pub published: Option<Date>,
+    /// The module stream.
+    pub module: Option<&'a str>,
+    rows: (u32, u32),
+}
+
+/// An advisory, as far as a finding needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Advisory {
+    id: PackedId,
+    /// How bad.
+    pub severity: Severity,
+    /// Whether it is a notice.
+    pub notice: bool,
+    /// When it was published.
+    pub published: Option<Date>,
+    /// The likelihood of exploitation.
+    pub likelihood: Option<f32>,
+}
+
+/// A kernel line that was superseded or ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The source package of the line.
+    pub source: &'a str,
+    /// The line that took its place, where the vendor names one.
+    pub successor: Option<&'a str>,
+    /// The vendor's words.
+    pub word: &'a str,
+}
+
+/// A binary package in the release's security archive.
+#[derive(Clone, Copy, Debug)]
+pub struct Archived<'a> {
+    /// The binary package.
+    pub binary: &'a str,
+    /// Its newest version there.
+    pub version: &'a str,
+    /// Its source package.
+    pub source: &'a str,
+}
+
+impl<'a> Section<'a> {
+    /// Lays the tables over a section's bytes; their digest was checked when they were read.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut counts = [0_u32; COUNTS];
+        for (at, count) in counts.iter_mut().enumerate() {
+            *count = u32_at(bytes, at * 4);
+        }
+        let [
+            advisories,
+            notices,
+            notice_cves,
+            exploited,
+            packages,
+            versions,
+            groups,
+            rows,
+            lines,
+            archived,
+            words,
+            text,
+        ] = counts;
+        let damaged = || Error::Damaged("a table of the release is longer than its section".into());
+        let rest = &mut bytes.get(COUNTS * 4..).ok_or_else(damaged)?;
+        let section = Self {
+            notice_starts: Table::take(rest, notices.saturating_add(1)).ok_or_else(damaged)?,
+            notice_cves: Table::take(rest, notice_cves).ok_or_else(damaged)?,
+            exploited: Table::take(rest, exploited).ok_or_else(damaged)?,
+            packages: Table::take(rest, packages).ok_or_else(damaged)?,
+            versions: Table::take(rest, versions).ok_or_else(damaged)?,
+            groups: Table::take(rest, groups).ok_or_else(damaged)?,
+            rows: Table::take(rest, rows).ok_or_else(damaged)?,
+            lines: Table::take(rest, lines).ok_or_else(damaged)?,
+            archived: Table::take(rest, archived).ok_or_else(damaged)?,
+            words: Table::take(rest, words).ok_or_else(damaged)?,
+            advisories: Table::take(rest, advisories).ok_or_else(damaged)?,
+            text: rest
+                .get(..text as usize)
+                .and_then(|t| str::from_utf8(t).ok())
+                .ok_or_else(damaged)?,
+        };
+        Ok(section)
+    }
+
+    fn text(&self, offset: u32, length: u16) -> &'a str {
+        let start = offset as usize;
+        self.text.get(start..start.saturating_add(usize::from(length))).unwrap_or_default()
+    }
+
+    fn text_at(&self, entry: &[u8], at: usize) -> &'a str {
+        self.text(u32_at(entry, at), u16_at(entry, at + 4))
+    }
+
+    /// Returns how many advisories the release has.
+    pub fn advisories(&self) -> usize {
+        self.advisories.len()
+    }
+
+    /// Returns how many rows (advisory × package) the release has.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns the source or binary package of that name.
+    pub fn package(&self, name: &str, by: By) -> Option<Package<'a>> {
+        let (mut low, mut high) = (0, self.packages.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let package = self.package_at(middle)?;
+            match package.name.cmp(name).then_with(|| package.by.cmp(&by)) {
+                core::cmp::Ordering::Less => low = middle + 1,
+                core::cmp::Ordering::Greater => high = middle,
+                core::cmp::Ordering::Equal => return Some(package),
+            }
+        }
+        None
+    }
+
+    /// Returns the packages in the order of their names.
+    pub fn packages(&self) -> impl Iterator<Item = Package<'a>> + use<'a> {
+        let section = *self;
+        (0..self.packages.len()).filter_map(move |at| section.package_at(at))
+    }
+
+    fn package_at(&self, at: usize) -> Option<Package<'a>> {
+        let entry = self.packages.get(at)?;
+        Some(Package {
+            name: self.text_at(entry, 0),
+            by: if u16_at(entry, 6) == 0 { By::Source } else { By::Binary },
+            versions: (u32_at(entry, 8), u32_at(entry, 12)),
+            groups: (u32_at(entry, 16), u32_at(entry, 20)),
+        })
+    }
+
+    /// Returns the versions that the package's groups speak of, oldest first.
+    pub fn versions(&self, package: &Package<'a>) -> Vec<&'a str> {
+        let entries = self.versions.range(package.versions.0, package.versions.1);
+        entries.into_iter().flatten().map(|entry| self.text_at(entry, 0)).collect()
+    }
+
+    /// Returns the package's groups.
+    pub fn groups(&self, package: &Package<'a>) -> impl Iterator<Item = Group<'a>> + use<'a> {
+        let section = *self;
+        let rank = |value: u16| (value != NONE16).then_some(value);
+        let entries = self.groups.range(package.groups.0, package.groups.1);
+        entries.into_iter().flatten().map(move |entry| {
+            let module = u16_at(entry, 12);
+            Group {
+                introduced: rank(u16_at(entry, 0)),
+                fixed: rank(u16_at(entry, 2)),
+                last_affected: rank(u16_at(entry, 4)),
+                channel: Channel::ALL.get(usize::from(entry[6])).copied().unwrap_or(Channel::Other),
+                status: status(entry[7]),
+                word: section.word(u16_at(entry, 8)),
+                published: unpack_day(u16_at(entry, 10)),
+                module: (module != NONE16).then(|| section.word(module)),
+                rows: (u32_at(entry, 16), u32_at(entry, 20)),
+            }
+        })
+    }
+
+    fn word(&self, index: u16) -> &'a str {
+        self.words.get(usize::from(index)).map_or("", |entry| self.text_at(entry, 0))
+    }
+
+    /// Returns the numbers of the group's advisories.
+    pub fn members(&self, group: &Group<'a>) -> impl Iterator<Item = u32> + use<'a> {
+        self.rows
+            .range(group.rows.0, group.rows.1)
+            .into_iter()
+            .flatten()
+            .map(|row| u32::from_le_bytes(*row))
+    }
+
+    /// Returns an advisory by its number.
+    pub fn advisory(&self, number: u32) -> Advisory {
+        let entry = self.advisories.get(number as usize).unwrap_or(&[0; ADVISORY]);
+        Advisory {
+            id: PackedId::read(u64_at(entry, 0)),
+            severity: Severity::ALL.get(usize::from(entry[12])).copied().unwrap_or_default(),
+            notice: (number as usize) < self.notices(),
+            published: unpack_day(u16_at(entry, 8)),
+            likelihood: unpack_likelihood(u16_at(entry, 10)),
+        }
+    }
+
+    /// Returns how many of the advisories are notices: they come first.
+    fn notices(&self) -> usize {
+        self.notice_starts.len().saturating_sub(1)
+    }
+
+    /// Returns an advisory's id.
+    pub fn id(&self, advisory: &Advisory) -> String {
+        match advisory.id {
+            PackedId::Cve { year, number } => format!("CVE-{year}-{number:04}"),
+            PackedId::Text { offset, length } => self.text(offset, length).to_owned(),
+        }
+    }
+
+    /// Returns the numbers of the vulnerabilities that a notice closes.
+    pub fn cves(&self, notice: u32) -> impl Iterator<Item = u32> + use<'a> {
+        let at = |index: usize| self.notice_starts.get(index).map_or(0, |entry| u32_at(entry, 0));
+        let inside = (notice as usize) < self.notices();
+        let (start, end) =
+            if inside { (at(notice as usize), at(notice as usize + 1)) } else { (0, 0) };
+        let entries = self.notice_cves.range(start, end.saturating_sub(start));
+        entries.into_iter().flatten().map(|entry| u32::from_le_bytes(*entry))
+    }
+
+    /// Returns the days CISA added a vulnerability and set for its end.
+    pub fn exploited(&self, number: u32) -> Option<(Date, Option<Date>)> {
+        let (mut low, mut high) = (0, self.exploited.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let entry = self.exploited.get(middle)?;
+            match u32_at(entry, 0).cmp(&number) {
+                core::cmp::Ordering::Less => low = middle + 1,
+                core::cmp::Ordering::Greater => high = middle,
+                core::cmp::Ordering::Equal => {
+                    return unpack_day(u16_at(entry, 4))
+                        .map(|added| (added, unpack_day(u16_at(entry, 6))));
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns the kernel line of that source, if it was superseded or ended.
+    pub fn line(&self, source: &str) -> Option<Line<'a>> {
+        self.lines().find(|line| line.source == source)
+    }
+
+    /// Returns every kernel line that was superseded or ended.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
+        let section = *self;
+        (0..self.lines.len()).filter_map(move |at| {
+            let entry = section.lines.get(at)?;
+            let successor = section.text_at(entry, 8);
+            Some(Line {
+                source: section.text_at(entry, 0),
+                successor: (!successor.is_empty()).then_some(successor),
+                word: section.text_at(entry, 16),
+            })
+        })
+    }
+
+    /// Returns the security archive's newest version of a binary package.
+    pub fn archived(&self, binary: &str) -> Option<Archived<'a>> {
+        let (mut low, mut high) = (0, self.archived.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let entry = self.archived.get(middle)?;
+            match self.text_at(entry, 0).cmp(binary) {
+                core::cmp::Ordering::Less => low = middle + 1,
+                core::cmp::Ordering::Greater => high = middle,
+                core::cmp::Ordering::Equal => {
+                    return Some(Archived {
+                        binary: self.text_at(entry, 0),
+                        version: self.text_at(entry, 8),
+                        source: self.text_at(entry, 16),
+                    });
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Statuses in the order in which groups number them.
+pub(crate) const STATUSES: [Status; 11] = [
+    Status::Affected,
+    Status::Fixed,
+    Status::Needed,
+    Status::NeedsTriage,
+    Status::Pending,
+    Status::Deferred,
+    Status::Ignored,
+    Status::EndOfLife,
+    Status::NotAffected,
+    Status::DoesNotExist,
+    Status::Undetermined,
+];
+
+fn status(number: u8) -> Status {
+    STATUSES.get(usize::from(number)).copied().unwrap_or(Status::Undetermined)
+}

@@ -1,0 +1,236 @@
+//! The command line, as it is typed, and what of the environment counts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use muster_core::time::Instant;
+use muster_version::Scheme;
+
+/// Tells which security patches a server misses, why, and what to do first.
+///
+/// `muster inspect` needs no service, no download and no configuration: the package indices that lie on the machine
+/// already tell which fixes can be installed here and now. An advisory file (`muster feed build`) adds what they cannot:
+/// flaws without a fix, what is exploited, the end of support.
+///
+/// Exit status: 0 nothing is owed, 1 something is owed or could not be known, 2 the question could not be answered.
+#[derive(Parser, Debug)]
+#[command(
+    name = "muster",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// The time to judge by, as RFC 3339 in UTC (2026-11-23T00:00:00Z); the system's clock without it
+    #[arg(long, global = true, value_name = "TIME", value_parser = instant)]
+    pub(crate) now: Option<Instant>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Say which security patches a server misses
+    Inspect(Box<Inspect>),
+    /// Make, fetch and look into advisory files
+    #[command(subcommand)]
+    Feed(Feed),
+    /// Show everything that vendors said under an id
+    Advisory(Advisory),
+    /// Compare package versions as the real tools do
+    #[command(subcommand)]
+    Version(Version),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+/// Say which security patches a server misses.
+///
+/// ROOT is the system that runs (`/`, also when nothing is named), a directory with the root of another one (a mounted
+/// disk, an unpacked image), a tar of it (.tar, .tar.gz, .tar.xz, .tar.zst), or `-` for a tar on standard input.
+/// Nothing is run and nothing is written there.
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// What to inspect: `/`, a directory, a tar, `-`
+    #[arg(value_name = "ROOT")]
+    pub(crate) roots: Vec<String>,
+    /// The compiled advisory file to hold the packages against
+    #[arg(long, value_name = "FILE")]
+    pub(crate) advisories: Option<PathBuf>,
+    /// A minisign public key (or a file with one): the advisory file must bear its signature, in FILE.minisig
+    #[arg(long, value_name = "KEY")]
+    pub(crate) advisories_key: Option<String>,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Also list what is fixed and what is not affected
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Also count as owed what has no fix, or none to come
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Show how the verdict on one finding (an advisory, a CVE, a package) was reached
+    #[arg(long, value_name = "ID")]
+    pub(crate) why: Option<String>,
+    /// Take `proc/` inside a directory or tar for the running state of that root
+    #[arg(long)]
+    pub(crate) live_proc: bool,
+    /// Give up on a root after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) timeout: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For a person, at 80 columns
+    Table,
+    /// One object; its schema is docs/reference/inspection.schema.json
+    Json,
+    /// One line a finding
+    Ndjson,
+    /// SARIF 2.1.0
+    Sarif,
+    /// CycloneDX 1.6 with its vulnerabilities (VEX)
+    Cyclonedx,
+    /// OpenVEX 0.2.0
+    Openvex,
+    /// A line a finding, with a header
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Plain {
+    /// For a person
+    Table,
+    /// One object
+    Json,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Feed {
+    /// Compile feeds into one advisory file
+    Build(Box<Build>),
+    /// Show what an advisory file holds
+    Show {
+        /// The advisory file
+        file: PathBuf,
+        /// How to answer
+        #[arg(long, value_enum, default_value_t = Plain::Table)]
+        format: Plain,
+        /// Print the text that a detached signature signs, and nothing else
+        #[arg(long)]
+        signed_text: bool,
+    },
+    /// List what opens and closes from one advisory file to another
+    Diff {
+        /// The older file
+        old: PathBuf,
+        /// The newer file
+        new: PathBuf,
+        /// How to answer
+        #[arg(long, value_enum, default_value_t = Plain::Table)]
+        format: Plain,
+    },
+    /// Fetch the vendors' feeds
+    Pull(Pull),
+}
+
+/// Compile feeds into one advisory file.
+///
+/// Each PATH is a file, a directory or an archive as its vendor publishes it; what it is is recognised from its
+/// content, and FORMAT=PATH says it outright. An existing FILE is the build before: what it knows of releases that
+/// their feed dropped is kept, and a feed that is older than it was, or a change beyond the guard, is refused unless
+/// it is told to be accepted. FILE is replaced whole or not at all.
+///
+/// Exit status: 0 built, 1 built, with problems (each is listed), 2 nothing built.
+#[derive(Args, Debug)]
+pub(crate) struct Build {
+    /// What to compile, as PATH or FORMAT=PATH
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<String>,
+    /// The advisory file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = Plain::Table)]
+    pub(crate) format: Plain,
+    /// Accept a change beyond the guard, and releases that disappear with their feed
+    #[arg(long)]
+    pub(crate) accept_change: bool,
+    /// Accept a feed that is older than the one compiled before
+    #[arg(long)]
+    pub(crate) accept_older: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Pull {
+    /// The folder to keep the feeds in
+    #[arg(value_name = "FOLDER", required_unless_present = "print_config")]
+    pub(crate) folder: Option<PathBuf>,
+    /// The list of feeds, instead of the one built in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Only the feeds that these distributions need
+    #[arg(long = "for", value_name = "DISTRIBUTION")]
+    pub(crate) distributions: Vec<String>,
+    /// Say what would be fetched, and fetch nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the built-in list of feeds, to edit
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Advisory {
+    /// The id: a CVE, a notice
+    pub(crate) id: String,
+    /// The compiled advisory file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) advisories: Option<PathBuf>,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = Plain::Table)]
+    pub(crate) format: Plain,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Version {
+    /// Write `<`, `=` or `>` for two versions, or for each line `A<TAB>B` of standard input
+    Compare {
+        /// The order: dpkg, rpm, apk, semver, npm, pep440, composer, rubygems, maven, golang
+        #[arg(value_parser = scheme)]
+        scheme: Scheme,
+        /// A version, or `-` for standard input
+        #[arg(allow_hyphen_values = true)]
+        a: String,
+        /// The other version
+        #[arg(allow_hyphen_values = true, required_unless_present = "a")]
+        b: Option<String>,
+    },
+}
+
+fn instant(text: &str) -> Result<Instant, String> {
+    text.parse().map_err(|_| "not a time; write it as 2026-11-23T00:00:00Z".to_owned())
+}
+
+fn scheme(text: &str) -> Result<Scheme, String> {
+    text.parse().map_err(|e| format!("{e}"))
+}
+
+/// Returns a variable of the environment, if it is set to text.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place where the environment is read"
+)]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

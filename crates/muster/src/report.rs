@@ -1,0 +1,345 @@
+//! One evaluator, one answer: facts, advisories and the calendar in, everything that a report says out.
+//!
+//! Every format and every exit status is a filter of [`Report`].
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use muster_core::catalog::Support;
+use muster_core::fact::{Database, Facts, Obstacle, Reading};
+use muster_core::finding::{About, Finding, Fix};
+use muster_core::owed::{self, SupportState};
+use muster_core::time::{Instant, day};
+use muster_core::verdict::Verdict;
+use muster_match::file::{AdvisoryFile, FeedInfo};
+use muster_match::matching;
+use muster_match::section::Section;
+
+/// What was learned and judged of one root.
+pub(crate) struct Report {
+    pub(crate) at: Instant,
+    pub(crate) root: String,
+    pub(crate) facts: Facts,
+    pub(crate) support: SupportState,
+    pub(crate) advisories: Option<Compiled>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) unknown: Vec<Obstacle>,
+}
+
+/// The advisory file behind a report.
+pub(crate) struct Compiled {
+    pub(crate) built: Option<Instant>,
+    pub(crate) feeds: Vec<FeedInfo>,
+}
+
+/// What a report is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Question {
+    pub(crate) now: Instant,
+    pub(crate) all: bool,
+}
+
+impl Report {
+    /// Judges the facts of a root.
+    pub(crate) fn of(
+        root: String,
+        mut facts: Facts,
+        file: Option<&AdvisoryFile>,
+        question: Question,
+    ) -> Result<Self, muster_match::Error> {
+        let today = day(question.now);
+        let mut unknown = owed::distribution_obstacles(&facts, today);
+        let support =
+            facts.os.found().map_or(SupportState { state: Support::Unknown, ends: None }, |os| {
+                owed::support(os, today)
+            });
+        let mut findings: Vec<Finding> = owed::end_of_support(&facts, today).into_iter().collect();
+        let database = facts.database.found().copied();
+        let section = release_section(&facts, file, &mut unknown)?;
+        if let (Some(bytes), Some(database)) = (&section, database) {
+            let section = Section::new(bytes)?;
+            let matched = matching::judge(&section, database, &facts, question.all);
+            findings.extend(matched.findings);
+            unknown.extend(matched.obstacles);
+            findings.extend(matching::kernel_lines(&section, database, &facts));
+            findings.extend(matching::archived(&section, database, &facts));
+        }
+        if let Some(database) = database {
+            let closed = ClosedBy::of(&findings, database);
+            findings.extend(owed::archive_updates(&facts, database, &|source, version| {
+                closed.by(source, version)
+            }));
+        }
+        findings.extend(owed::update_channel(&facts, question.now));
+        findings.extend(owed::reboot(&facts));
+        findings.extend(owed::third_party(&facts));
+        findings.sort_by(|a, b| urgency(a).cmp(&urgency(b)).then_with(|| name(a).cmp(&name(b))));
+        unknown.extend(archive_obstacle(&facts));
+        unknown.append(&mut facts.obstacles);
+        if let Reading::Unknown(obstacle) = &facts.database {
+            unknown.push(obstacle.clone());
+        }
+        unknown.sort();
+        unknown.dedup();
+        let advisories = match file {
+            Some(file) => Some(Compiled { built: file.built(), feeds: file.provenance()?.feeds }),
+            None => None,
+        };
+        Ok(Self { at: question.now, root, facts, support, advisories, findings, unknown })
+    }
+
+    /// Tells whether something is owed, or could not be known.
+    pub(crate) fn is_owed(&self, strict: bool) -> bool {
+        !self.unknown.is_empty() || self.findings.iter().any(|f| is_owed(f, strict))
+    }
+
+    /// Returns the name of the release as people say it.
+    pub(crate) fn release_name(&self) -> String {
+        let Some(os) = self.facts.os.found() else { return "An unknown distribution".into() };
+        match (os.distribution(), os.release()) {
+            (Some(d), Some(r)) => {
+                let codename = r
+                    .codename
+                    .filter(|c| *c != r.version)
+                    .map_or(String::new(), |c| format!(" ({c})"));
+                format!("{} {}{codename}", d.name, r.version)
+            }
+            _ if os.name.is_empty() => os.id.clone(),
+            _ => os.name.clone(),
+        }
+    }
+
+    /// Says in one sentence how the server stands.
+    pub(crate) fn sentence(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        if let Some(About::EndOfSupport(end)) =
+            self.findings.iter().map(|f| &f.about).find(|a| matches!(a, About::EndOfSupport(_)))
+        {
+            parts.push(match &end.needs {
+                Some(_) => "is out of free support".into(),
+                None => "is out of support".into(),
+            });
+        }
+        let sources = |wanted: &dyn Fn(&Finding) -> bool| -> usize {
+            self.findings
+                .iter()
+                .filter(|f| wanted(f))
+                .filter_map(source)
+                .collect::<BTreeSet<_>>()
+                .len()
+        };
+        let missing = sources(&|f| f.verdict == Verdict::Missing && is_security(f));
+        let exploited = sources(&|f| f.verdict == Verdict::Missing && is_exploited(f));
+        if missing > 0 {
+            let known = if exploited > 0 {
+                format!(" ({exploited} known to be exploited)")
+            } else {
+                String::new()
+            };
+            parts.push(format!(
+                "misses security patches for {}{known}",
+                count(missing, "package", "packages")
+            ));
+        }
+        let paid = sources(&|f| f.verdict == Verdict::MissingSubscription && is_security(f));
+        if paid > 0 {
+            parts.push(format!("misses {} that need a subscription", count(paid, "more", "more")));
+        }
+        let lines =
+            self.findings.iter().filter(|f| matches!(f.about, About::KernelLine(_))).count();
+        if lines > 0 {
+            parts.push("runs a kernel line that gets no fixes any more".into());
+        }
+        if self.findings.iter().any(|f| matches!(f.about, About::Reboot(_))) {
+            parts.push("waits for a reboot".into());
+        }
+        let channel =
+            self.findings.iter().filter(|f| matches!(f.about, About::UpdateChannel(_))).count();
+        if channel > 0 {
+            parts.push(format!(
+                "has {} on the way of its updates",
+                count(channel, "problem", "problems")
+            ));
+        }
+        let unfixed = sources(&|f| {
+            matches!(f.verdict, Verdict::NoFix | Verdict::WontFix | Verdict::EndOfSupport)
+                && is_security(f)
+        });
+        let who = self.release_name();
+        let mut sentence = match parts.split_last() {
+            None if self.unknown.is_empty() => format!("{who}: nothing is owed"),
+            None => format!("{who}: nothing is known to be owed"),
+            Some((last, [])) => format!("{who} {last}"),
+            Some((last, rest)) => format!("{who} {} and {last}", rest.join(", ")),
+        };
+        if unfixed > 0 {
+            sentence += &format!(
+                "; {} flaws without a fix",
+                count(unfixed, "package has", "packages have")
+            );
+        }
+        if !self.unknown.is_empty() {
+            sentence +=
+                &format!("; {} could not be known", count(self.unknown.len(), "thing", "things"));
+        }
+        sentence + "."
+    }
+}
+
+/// Returns a number with its noun.
+pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// Reads the section for the server's release, or notes why there is none.
+fn release_section(
+    facts: &Facts,
+    file: Option<&AdvisoryFile>,
+    unknown: &mut Vec<Obstacle>,
+) -> Result<Option<Vec<u8>>, muster_match::Error> {
+    let Some(file) = file else {
+        unknown.push(Obstacle::new(
+            "advisories",
+            "no advisory file was given: flaws without an update in the indices are not known; make one with `muster feed pull` and `muster feed build`",
+        ));
+        return Ok(None);
+    };
+    let Some(release) = facts.os.found().and_then(muster_core::fact::Os::release_id) else {
+        return Ok(None);
+    };
+    let section = file.release(&release)?;
+    if section.is_none() {
+        unknown.push(Obstacle::new("advisories", format!("the advisory file says nothing of {release}: build it with the feeds of that release")));
+    }
+    Ok(section)
+}
+
+fn archive_obstacle(facts: &Facts) -> Option<Obstacle> {
+    match &facts.archive {
+        Reading::Found(archive) if archive.indices.is_empty() => {
+            Some(Obstacle::new("archive indices", no_indices(facts)))
+        }
+        Reading::Found(_) => None,
+        Reading::Absent => Some(Obstacle::new("archive indices", no_indices(facts))),
+        Reading::Unknown(obstacle) => Some(obstacle.clone()),
+    }
+}
+
+fn no_indices(facts: &Facts) -> String {
+    let command = facts.database.found().map_or("the package manager's update", |d| refresh(*d));
+    format!(
+        "there are none on this machine, so what can be installed here is not known; `{command}` brings them"
+    )
+}
+
+/// Returns the command that brings a package manager's indices.
+pub(crate) fn refresh(database: Database) -> &'static str {
+    match database {
+        Database::Dpkg => "apt-get update",
+        Database::Rpm => "dnf makecache",
+        Database::Apk => "apk update",
+    }
+}
+
+/// Tells whether a finding keeps the server from good standing.
+pub(crate) fn is_owed(finding: &Finding, strict: bool) -> bool {
+    match &finding.about {
+        // Headers cannot carry the flaw: listed, and no debt by themselves.
+        About::Advisory(a) if a.headers_only => finding.verdict == Verdict::Missing,
+        _ => finding.verdict.is_owed(strict),
+    }
+}
+
+fn is_security(finding: &Finding) -> bool {
+    match &finding.about {
+        About::Advisory(a) => !a.headers_only,
+        About::ArchiveUpdate(update) => update.security,
+        _ => false,
+    }
+}
+
+fn is_exploited(finding: &Finding) -> bool {
+    matches!(&finding.about, About::Advisory(a) if a.exploited.is_some() && !a.headers_only)
+}
+
+/// Returns the source package that a finding is about.
+pub(crate) fn source(finding: &Finding) -> Option<&str> {
+    match &finding.about {
+        About::Advisory(a) => Some(&a.source),
+        About::ArchiveUpdate(u) => Some(&u.source),
+        _ => None,
+    }
+}
+
+fn name(finding: &Finding) -> (&str, &str) {
+    (source(finding).unwrap_or_default(), &finding.id)
+}
+
+/// Orders findings: what must be done first comes first.
+///
+/// Known exploitation, then the end of all fixes, then likelihood, severity, reach (a kernel that runs) and age. What
+/// cannot be done anything about comes after what can.
+pub(crate) fn urgency(finding: &Finding) -> impl Ord + use<> {
+    let actionable = match finding.verdict {
+        Verdict::Missing | Verdict::EndOfSupport | Verdict::Owed => 0,
+        Verdict::MissingSubscription => 1,
+        Verdict::Unknown => 2,
+        Verdict::NoFix | Verdict::WontFix => 3,
+        Verdict::Fixed | Verdict::NotAffected => 4,
+    };
+    let (headers, exploited, likely, kernel, published) = match &finding.about {
+        About::Advisory(a) => {
+            (a.headers_only, a.exploited.is_some(), likelihood(a.likelihood), a.kernel, a.published)
+        }
+        _ => (false, false, 0, false, None),
+    };
+    let release = matches!(finding.about, About::EndOfSupport(_) | About::KernelLine(_));
+    let by_advisory = matches!(finding.about, About::Advisory(_));
+    (
+        headers,
+        Reverse(release),
+        actionable,
+        Reverse(exploited),
+        Reverse(likely),
+        Reverse(finding.severity),
+        Reverse(kernel),
+        !by_advisory,
+        published.map(muster_core::time::to_day_number).unwrap_or(i32::MAX),
+    )
+}
+
+/// Likelihoods in four classes: a difference of a hundredth is no reason to go first.
+fn likelihood(score: Option<f32>) -> u8 {
+    match score {
+        Some(s) if s >= 0.5 => 3,
+        Some(s) if s >= 0.1 => 2,
+        Some(s) if s >= 0.01 => 1,
+        _ => 0,
+    }
+}
+
+/// Which advisories a newer version of a source closes, by the findings on it.
+struct ClosedBy<'f> {
+    scheme: muster_version::Scheme,
+    fixes: Vec<(&'f str, &'f str, &'f str)>,
+}
+
+impl<'f> ClosedBy<'f> {
+    fn of(findings: &'f [Finding], database: Database) -> Self {
+        let fixes = findings.iter().filter_map(|finding| match &finding.about {
+            About::Advisory(a) if a.fix == Fix::Here => {
+                let fixed = a.packages.first()?.fixed.as_deref()?;
+                Some((a.source.as_str(), fixed, finding.id.as_str()))
+            }
+            _ => None,
+        });
+        Self { scheme: database.scheme(), fixes: fixes.collect() }
+    }
+
+    fn by(&self, source: &str, version: &str) -> Vec<String> {
+        let closed = |(of, fixed, _): &&(&str, &str, &str)| {
+            *of == source && self.scheme.compare_lenient(fixed, version).is_le()
+        };
+        self.fixes.iter().filter(closed).map(|(_, _, id)| (*id).to_owned()).collect()
+    }
+}
