@@ -13,8 +13,11 @@ mod friends_of_php;
 mod osv;
 mod redhat_csaf;
 mod roave_conflicts;
+mod redhat_cve;
+mod rocky_errata;
 mod security_pocket;
 mod ubuntu_cve_tracker;
+mod updateinfo;
 
 use crate::Feed;
 
@@ -32,6 +35,9 @@ pub static FEEDS: &[&dyn Feed] = &[
     &friends_of_php::FriendsOfPhp,
     &redhat_csaf::RedHatCsaf,
     &roave_conflicts::RoaveConflicts,
+    &redhat_cve::RedHatCve,
+    &rocky_errata::RockyErrata,
     &security_pocket::SecurityPocket,
     &ubuntu_cve_tracker::UbuntuCveTracker,
+    &updateinfo::UpdateInfo,
 ];
