@@ -109,8 +109,23 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    /// Returns its name, host and all: the last two parts of its address (`v3.20/main`).
-    fn name(&self) -> String {
+    /// Returns its address as it is written, without the tag.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns host and path.
+    pub(crate) fn site(&self) -> String {
+        site_of(&self.address)
+    }
+
+    /// Tells whether it must be fetched, and is not a folder of the server.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.address.contains("://") && !self.address.starts_with("file:")
+    }
+
+    /// Returns its name: the last two parts of its address (`v3.20/main`).
+    pub(crate) fn name(&self) -> String {
         let site = site_of(&self.address);
         let mut parts: Vec<&str> = site.rsplit('/').take(2).collect();
         parts.reverse();

@@ -2,9 +2,11 @@
 
 pub mod apk_index;
 pub mod dnf;
+pub mod dnf_channel;
 pub mod rpmdb;
 
 use crate::Inspector;
 
 /// Every inspector, in the order in which they run: later ones see what earlier ones found.
-pub static INSPECTORS: &[&dyn Inspector] = &[&rpmdb::Rpmdb, &dnf::Dnf, &apk_index::ApkIndex];
+pub static INSPECTORS: &[&dyn Inspector] =
+    &[&rpmdb::Rpmdb, &dnf::Dnf, &apk_index::ApkIndex, &dnf_channel::DnfChannel];
