@@ -8,6 +8,7 @@ mod driver;
 pub mod inspectors;
 pub mod root;
 mod target;
+pub mod unpack;
 
 use muster_core::fact::Facts;
 

@@ -44,12 +44,12 @@ impl Inspector for ApkIndex {
 
     fn reads(&self) -> &'static [&'static str] {
         &[
-            "/etc/apk/cache/*",
-            "/var/cache/apk/*",
-            "/lib/apk/cache/*",
+            "/etc/apk/cache/APKINDEX.*",
+            "/var/cache/apk/APKINDEX.*",
+            "/lib/apk/cache/APKINDEX.*",
             "/etc/apk/repositories",
-            "/etc/apk/repositories.d/*",
-            "/lib/apk/repositories.d/*",
+            "/etc/apk/repositories.d/*.list",
+            "/lib/apk/repositories.d/*.list",
             "/etc/apk/world",
         ]
     }

@@ -14,13 +14,14 @@ pub mod repodata;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::{self, BufReader, Read, SeekFrom};
+use std::io::{self, Read, SeekFrom};
 
 use muster_core::fact::{Archive, Candidate, Database, Facts, Index, Obstacle, Reading};
 use muster_version::Scheme;
 
 use crate::Inspector;
 use crate::root::{Content, EntryKind, Root};
+use crate::unpack::{Limits, unpack};
 
 use self::config::{Config, Exclusion, Repository, matches, read_config};
 use self::repodata::{Offer, Repomd, read_modules, read_primary, read_repomd, read_updateinfo};
@@ -53,14 +54,32 @@ impl Inspector for Dnf {
 
     fn reads(&self) -> &'static [&'static str] {
         &[
-            "/var/cache/dnf/**",
-            "/var/cache/libdnf5/**",
-            "/var/cache/yum/**",
-            "/etc/dnf/**",
+            "/var/cache/dnf/",
+            "/var/cache/dnf/*/repodata/repomd.xml",
+            "/var/cache/dnf/*/repodata/*primary.xml*",
+            "/var/cache/dnf/*/repodata/*updateinfo.xml*",
+            "/var/cache/dnf/*/repodata/*modules.yaml*",
+            "/var/cache/libdnf5/",
+            "/var/cache/libdnf5/*/solv/",
+            "/var/cache/libdnf5/*/repodata/repomd.xml",
+            "/var/cache/libdnf5/*/repodata/*primary.xml*",
+            "/var/cache/libdnf5/*/repodata/*updateinfo.xml*",
+            "/var/cache/libdnf5/*/repodata/*modules.yaml*",
+            "/var/cache/yum/*/repomd.xml",
+            "/var/cache/yum/*/*primary.xml*",
+            "/var/cache/yum/*/*updateinfo.xml*",
+            "/var/cache/yum/*/*/*/repomd.xml",
+            "/var/cache/yum/*/*/*/*primary.xml*",
+            "/var/cache/yum/*/*/*/*updateinfo.xml*",
+            "/etc/dnf/dnf.conf",
+            "/etc/dnf/versionlock.toml",
+            "/etc/dnf/plugins/versionlock.list",
             "/etc/yum.conf",
-            "/etc/yum/**",
-            "/etc/yum.repos.d/*",
-            "/etc/distro.repos.d/*",
+            "/etc/yum/yum.conf",
+            "/etc/yum/pluginconf.d/versionlock.list",
+            "/etc/yum.repos.d/*.repo",
+            "/etc/yum/repos.d/*.repo",
+            "/etc/distro.repos.d/*.repo",
         ]
     }
 
@@ -634,38 +653,17 @@ fn split_artifact(artifact: &str) -> Option<&str> {
     artifact.rsplitn(3, '-').nth(2)
 }
 
-/// Unpacks a file by its first bytes: gzip, xz, zstd, or nothing.
-pub(crate) fn unpacked<'a>(content: &'a mut dyn Content) -> io::Result<Box<dyn Read + 'a>> {
-    let mut magic = [0_u8; 6];
-    let mut filled = 0;
-    while let Some(rest) = magic.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match content.read(rest)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
+/// Unpacks a file of metadata; the forms that are not read are named.
+pub(crate) fn unpacked<'a>(content: &'a mut dyn Content) -> io::Result<impl Read + 'a> {
+    let mut magic = Vec::with_capacity(4);
+    (&mut *content).take(4).read_to_end(&mut magic)?;
     content.seek(SeekFrom::Start(0))?;
-    let input = BufReader::with_capacity(32 << 10, content);
-    match magic {
-        [0x1f, 0x8b, ..] => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(input))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-            decoder.window_log_max(24)?;
-            Ok(Box::new(decoder))
-        }
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            let limits = liblzma::stream::Stream::new_stream_decoder(
-                80 << 20,
-                liblzma::stream::CONCATENATED,
-            )
-            .map_err(io::Error::other)?;
-            Ok(Box::new(liblzma::bufread::XzDecoder::new_stream(input, limits)))
-        }
-        [b'B', b'Z', b'h', ..] => Err(io::Error::other("is packed with bzip2, which is not read")),
-        [0, b'Z', b'C', b'K', ..] => Err(io::Error::other(
+    match magic.as_slice() {
+        [b'B', b'Z', b'h', _] => Err(io::Error::other("is packed with bzip2, which is not read")),
+        b"\0ZCK" => Err(io::Error::other(
             "is packed with zchunk, which is not read; set `zchunk=0` in dnf.conf",
         )),
-        _ => Ok(Box::new(input)),
+        _ => unpack(content, Limits::INDEX),
     }
 }
 
