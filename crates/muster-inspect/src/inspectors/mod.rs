@@ -4,6 +4,7 @@ pub mod apk;
 pub mod apk_index;
 pub mod apt;
 pub mod dnf;
+pub mod dnf_channel;
 pub mod dpkg;
 pub mod kernels;
 pub mod os_release;
@@ -24,4 +25,5 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &apt::Apt,
     &dnf::Dnf,
     &apk_index::ApkIndex,
+    &dnf_channel::DnfChannel,
 ];
