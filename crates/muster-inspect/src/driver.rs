@@ -381,7 +381,9 @@ fn write_frame(out: &mut dyn Write, tag: u8, payload: &[u8]) -> io::Result<()> {
 }
 
 fn write_facts(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
-    let bytes = postcard::to_stdvec(facts).map_err(io::Error::other)?;
+    // Grown from nothing it would be copied a dozen times.
+    let room = Vec::with_capacity(256 * (facts.packages.len() + 16));
+    let bytes = postcard::to_extend(facts, room).map_err(io::Error::other)?;
     write_frame(out, FACTS, &bytes)
 }
 
