@@ -104,9 +104,18 @@ pub struct Spent {
 
 /// Does the same as [`inspect`], and tells what it took.
 pub fn inspect_measured(target: &Target, options: &Options) -> (Result<Facts, Error>, Spent) {
+    inspect_with(INSPECTORS, target, options)
+}
+
+/// Does the same with inspectors of the caller's choice.
+pub fn inspect_with(
+    inspectors: &[&dyn Inspector],
+    target: &Target,
+    options: &Options,
+) -> (Result<Facts, Error>, Spent) {
     let mut spent = Spent::default();
     let facts = Source::open(target, options)
-        .and_then(|source| Inspection { inspectors: INSPECTORS, options, source }.run(&mut spent));
+        .and_then(|source| Inspection { inspectors, options, source }.run(&mut spent));
     (facts, spent)
 }
 
