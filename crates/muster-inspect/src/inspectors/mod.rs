@@ -2,6 +2,7 @@
 
 pub mod apk;
 pub mod apk_index;
+pub mod apt;
 pub mod dnf;
 pub mod dnf_channel;
 pub mod dpkg;
@@ -21,6 +22,7 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &os_release::Inferred,
     &kernels::Kernels,
     &reboot::RebootRequired,
+    &apt::Apt,
     &dnf::Dnf,
     &apk_index::ApkIndex,
     &dnf_channel::DnfChannel,
