@@ -104,6 +104,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             let kind = entry.file_type()?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                // A work tree's own keeping, or a download under way.
+                continue;
+            }
             if kind.is_dir() {
                 folders.push(entry.path());
             } else if kind.is_file() {
