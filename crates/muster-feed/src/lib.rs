@@ -6,6 +6,10 @@
 
 pub mod feeds;
 pub mod input;
+mod json;
+mod lines;
+#[cfg(test)]
+mod testing;
 
 use std::io::BufRead;
 

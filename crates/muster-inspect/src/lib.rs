@@ -19,3 +19,30 @@ pub trait Inspector: Sync {
     /// Reads, and fills its part of the facts; what stands in its way becomes an obstacle. Inspectors before it in the list have filled theirs.
     fn inspect(&self, root: &dyn Root, facts: &mut Facts);
 }
+
+/// What is inspected.
+pub enum Target {
+    Live,
+}
+
+impl Target {
+    pub fn parse(_: &str) -> Self {
+        Self::Live
+    }
+}
+
+/// How.
+pub struct Options {
+    pub live_proc: bool,
+    pub timeout: std::time::Duration,
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(String);
+
+/// Inspects.
+pub fn inspect(_: &Target, _: &Options) -> Result<Facts, Error> {
+    Err(Error("not here yet".into()))
+}

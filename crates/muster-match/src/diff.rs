@@ -46,11 +46,18 @@ pub enum Direction {
 impl Change {
     /// Judges which way the change goes.
     pub fn direction(&self) -> Direction {
-        let affects = |said: &Option<Said>| said.as_ref().is_some_and(|s| !matches!(s.status, Status::NotAffected | Status::DoesNotExist));
+        let affects = |said: &Option<Said>| {
+            said.as_ref()
+                .is_some_and(|s| !matches!(s.status, Status::NotAffected | Status::DoesNotExist))
+        };
         match (affects(&self.before), affects(&self.after)) {
             (false, true) => Direction::Opens,
             (true, false) => Direction::Closes,
-            _ if self.before.as_ref().map(|s| &s.fixed) != self.after.as_ref().map(|s| &s.fixed) => Direction::Fix,
+            _ if self.before.as_ref().map(|s| &s.fixed)
+                != self.after.as_ref().map(|s| &s.fixed) =>
+            {
+                Direction::Fix
+            }
             _ => Direction::Words,
         }
     }
@@ -84,10 +91,16 @@ fn said(section: Option<&Section<'_>>) -> BTreeMap<Key, Said> {
     for package in section.packages() {
         let versions = section.versions(&package);
         for group in section.groups(&package) {
-            let fixed = group.fixed.and_then(|rank| versions.get(usize::from(rank))).map(|v| (*v).to_owned());
+            let fixed = group
+                .fixed
+                .and_then(|rank| versions.get(usize::from(rank)))
+                .map(|v| (*v).to_owned());
             for number in section.members(&group) {
                 let id = section.id(&section.advisory(number));
-                said.insert((package.name.to_owned(), package.by, id, group.channel), Said { status: group.status, fixed: fixed.clone() });
+                said.insert(
+                    (package.name.to_owned(), package.by, id, group.channel),
+                    Said { status: group.status, fixed: fixed.clone() },
+                );
             }
         }
     }

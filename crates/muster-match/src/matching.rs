@@ -12,7 +12,8 @@ use muster_core::action;
 use muster_core::advisory::{By, Channel, Status};
 use muster_core::fact::{Database, Facts, Obstacle, Package};
 use muster_core::finding::{
-    About, AdvisoryFinding, Concerned, Finding, Fix, KernelLine, KernelObject, Severity,
+    About, AdvisoryFinding, ArchiveUpdate, Concerned, Finding, Fix, KernelLine, KernelObject,
+    Severity,
 };
 use muster_core::kernel::{self, Carries};
 use muster_core::owed;
@@ -637,7 +638,10 @@ pub fn archived(section: &Section<'_>, database: Database, facts: &Facts) -> Vec
             });
         }
     }
-    by_source.into_iter().map(|(source, packages)| archived_update(source, packages, database)).collect()
+    by_source
+        .into_iter()
+        .map(|(source, packages)| archived_update(source, packages, database))
+        .collect()
 }
 
 fn archived_update(source: &str, packages: Vec<Concerned>, database: Database) -> Finding {

@@ -2,10 +2,11 @@
 //! the minor and patch numbers may be missing (`v1`, `v1.2`). The leading `v`, which Go requires,
 //! is optional, because the OSV schema writes Go's versions without it.
 
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
 use crate::Version;
-use crate::atom::{Atom, by_atoms};
-use crate::number;
-use crate::semver::{self, PRE_NUMBER, Read};
+use crate::semver::{self, Read};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Parsed<'a>(semver::Parsed<'a>);
@@ -24,11 +25,11 @@ impl<'a> Version<'a> for Parsed<'a> {
         Self(semver::lenient(text))
     }
 
-    by_atoms!();
-}
+    fn order(&self, other: &Self) -> Ordering {
+        self.0.order_with(&other.0, semver::by_value)
+    }
 
-impl<'a> Parsed<'a> {
-    fn atoms(&self) -> impl Iterator<Item = Atom<'a>> {
-        self.0.atoms_with(|digits| Atom::number(PRE_NUMBER, number::significant(digits)))
+    fn write_key(&self, out: &mut Vec<u8>) {
+        self.0.write_key_with(semver::by_value, out);
     }
 }

@@ -4,6 +4,15 @@
 //! defines it. Comparing two versions allocates nothing, and a version can be turned once into an
 //! order-preserving byte key, so that an index compares with `memcmp` alone.
 //!
+//! ```
+//! use core::cmp::Ordering;
+//! use muster_version::{Pep440Version, Scheme};
+//!
+//! assert_eq!(Scheme::Dpkg.compare("1.0~rc1-1", "1.0-1"), Some(Ordering::Less));
+//! assert_eq!(Scheme::Pep440.compare("1.0-final", "1.0"), None);
+//! assert!(Pep440Version::parse("1.0") == Pep440Version::parse("1.0.0"));
+//! ```
+//!
 //! It deliberately does not read version *ranges*, does not guess which scheme a version belongs
 //! to, and never compares versions of two schemes with each other.
 

@@ -2,8 +2,11 @@
 //! with blanks around it allowed, at most 256 characters, and no number beyond 2^53 - 1 before the
 //! identifiers. In the identifiers such a number is one: JavaScript rounds it, and so does this.
 
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
 use crate::Version;
-use crate::atom::{Atom, by_atoms};
+use crate::atom::Atom;
 use crate::number;
 use crate::semver::{self, PRE_NUMBER, Read};
 
@@ -29,19 +32,20 @@ impl<'a> Version<'a> for Parsed<'a> {
         Self(semver::lenient(text))
     }
 
-    by_atoms!();
-}
+    fn order(&self, other: &Self) -> Ordering {
+        self.0.order_with(&other.0, rounded_atom)
+    }
 
-impl<'a> Parsed<'a> {
-    fn atoms(&self) -> impl Iterator<Item = Atom<'a>> {
-        self.0.atoms_with(|digits| Atom::rounded(PRE_NUMBER, rounded(digits)))
+    fn write_key(&self, out: &mut Vec<u8>) {
+        self.0.write_key_with(rounded_atom, out);
     }
 }
 
-/// Returns the bits of the number as a double, which order as the numbers do.
-fn rounded(digits: &[u8]) -> u64 {
+/// A number as a double, whose bits order as the numbers do.
+fn rounded_atom(digits: &[u8]) -> Atom<'_> {
     let text = core::str::from_utf8(digits).unwrap_or_default();
-    text.parse::<f64>().unwrap_or(f64::INFINITY).to_bits()
+    let rounded = text.parse::<f64>().unwrap_or(f64::INFINITY);
+    Atom::rounded(PRE_NUMBER, rounded.to_bits())
 }
 
 /// What JavaScript's `trim` takes away.

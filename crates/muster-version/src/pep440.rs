@@ -5,10 +5,11 @@
 //! reads as much of it as is one, and takes the rest as text behind it. It deliberately does not
 //! have Python's limit of 4,300 digits a number.
 
-use core::iter;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use crate::Version;
-use crate::atom::{Atom, by_atoms};
+use crate::atom::{self, Atom};
 use crate::number;
 
 #[derive(Clone, Copy)]
@@ -61,13 +62,55 @@ impl<'a> Version<'a> for Parsed<'a> {
         Self::strict(text).unwrap_or_else(|| read(text.trim_matches(is_blank), true))
     }
 
-    by_atoms!();
+    fn order(&self, other: &Self) -> Ordering {
+        let digits = |number: &'a str| number::significant(number.as_bytes());
+        let by_kind = other.is_text.cmp(&self.is_text);
+        let by_epoch = || number::compare(digits(self.epoch), digits(other.epoch));
+        let by_suffix = || atom::compare(self.suffix(), other.suffix());
+        by_kind
+            .then_with(by_epoch)
+            .then_with(|| compare_releases(self.release.as_bytes(), other.release.as_bytes()))
+            .then_with(by_suffix)
+    }
+
+    fn write_key(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(!self.is_text));
+        number::write_key(number::significant(self.epoch.as_bytes()), out);
+        let mut rest = self.release.as_bytes();
+        while !rest.is_empty() {
+            let digits;
+            (digits, rest) = next_number(rest);
+            out.push(1);
+            number::write_key(digits, out);
+        }
+        out.push(0);
+        atom::write_key(self.suffix(), out);
+    }
+}
+
+/// Splits the significant digits of the next number of a release off.
+fn next_number(release: &[u8]) -> (&[u8], &[u8]) {
+    let (digits, rest) = number::split(release);
+    (number::significant(digits), rest.get(1..).unwrap_or_default())
+}
+
+/// Compares releases without zeros at the end: the one that goes on is greater.
+fn compare_releases(mut a: &[u8], mut b: &[u8]) -> Ordering {
+    while !a.is_empty() && !b.is_empty() {
+        let (left, right);
+        (left, a) = next_number(a);
+        (right, b) = next_number(b);
+        let decided = number::compare(left, right);
+        if decided.is_ne() {
+            return decided;
+        }
+    }
+    b.is_empty().cmp(&a.is_empty())
 }
 
 impl<'a> Parsed<'a> {
-    fn atoms(&self) -> impl Iterator<Item = Atom<'a>> {
-        let start = [Atom::mark(u8::from(!self.is_text)), Atom::number(0, self.epoch.as_bytes())];
-        let numbers = self.release.split('.').filter(|number| !number.is_empty());
+    /// The atoms of what follows the release.
+    fn suffix(&self) -> impl Iterator<Item = Atom<'a>> {
         let pre = match self.pre {
             Some((kind, number)) => Atom::number(kind as u8, number.as_bytes()),
             None if self.post.is_none() && self.dev.is_some() => Atom::mark(DEV_ONLY),
@@ -91,13 +134,7 @@ impl<'a> Parsed<'a> {
         });
         // The end of a local version stands where another of its parts would; none is less.
         let end = Atom::mark(u8::from(self.local.is_some()));
-        start
-            .into_iter()
-            .chain(numbers.map(|number| Atom::number(1, number.as_bytes())))
-            .chain([Atom::mark(0), pre, post, dev])
-            .chain(local)
-            .chain(iter::once(end))
-            .chain(iter::once(Atom::word(0, self.tail.as_bytes())))
+        [pre, post, dev].into_iter().chain(local).chain([end, Atom::word(0, self.tail.as_bytes())])
     }
 }
 
@@ -125,7 +162,7 @@ fn read(text: &str, whole_words: bool) -> Parsed<'_> {
         tail: if is_text { text } else { "" },
         is_text,
     };
-    if is_text {
+    if is_text || rest.is_empty() {
         return parsed;
     }
     let words = Words { whole: whole_words };

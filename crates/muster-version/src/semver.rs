@@ -5,10 +5,11 @@
 //! lenient comparison reads a missing number as 0 and what it cannot read as text behind the
 //! version.
 
-use core::iter;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use crate::Version;
-use crate::atom::{Atom, by_atoms};
+use crate::atom::{self, Atom};
 use crate::number;
 
 #[derive(Clone, Copy)]
@@ -33,7 +34,13 @@ impl<'a> Version<'a> for Parsed<'a> {
         lenient(text)
     }
 
-    by_atoms!();
+    fn order(&self, other: &Self) -> Ordering {
+        self.order_with(other, by_value)
+    }
+
+    fn write_key(&self, out: &mut Vec<u8>) {
+        self.write_key_with(by_value, out);
+    }
 }
 
 /// Reads any text: a prefix `v` or `=`, then as much of a version as there is.
@@ -47,30 +54,47 @@ impl<'a> Parsed<'a> {
         self.numbers
     }
 
-    fn atoms(&self) -> impl Iterator<Item = Atom<'a>> {
-        self.atoms_with(|digits| Atom::number(PRE_NUMBER, digits))
+    /// Orders two versions, `number` making the atoms of numeric identifiers.
+    pub(crate) fn order_with(&self, other: &Self, number: NumberAtom) -> Ordering {
+        let by_numbers = || {
+            let pairs = self.numbers.into_iter().zip(other.numbers);
+            let orders =
+                pairs.map(|(a, b)| number::compare(number::significant(a), number::significant(b)));
+            orders.fold(Ordering::Equal, Ordering::then)
+        };
+        // A text without any number comes first.
+        let by_kind = other.is_text.cmp(&self.is_text);
+        let by_identifiers = || atom::compare(self.identifiers(number), other.identifiers(number));
+        by_kind.then_with(by_numbers).then_with(by_identifiers)
     }
 
-    /// The atoms of the version, `number` making those of numeric identifiers.
-    pub(crate) fn atoms_with(
-        &self,
-        number: impl Fn(&'a [u8]) -> Atom<'a>,
-    ) -> impl Iterator<Item = Atom<'a>> {
-        let is_text = Atom::mark(u8::from(!self.is_text));
-        let numbers = self.numbers.map(|digits| Atom::number(0, digits));
+    pub(crate) fn write_key_with(&self, number: NumberAtom, out: &mut Vec<u8>) {
+        out.push(u8::from(!self.is_text));
+        for digits in self.numbers {
+            number::write_key(number::significant(digits), out);
+        }
+        atom::write_key(self.identifiers(number), out);
+    }
+
+    /// The atoms of what follows the numbers.
+    fn identifiers(&self, number: NumberAtom) -> impl Iterator<Item = Atom<'a>> {
         let identifiers = self.pre.into_iter().flat_map(|pre| pre.split('.'));
         let end = Atom::mark(if self.pre.is_some() { PRE_END } else { RELEASE });
-        iter::once(is_text)
-            .chain(numbers)
-            .chain(identifiers.map(move |id| {
-                if is_number(id) {
-                    number(id.as_bytes())
-                } else {
-                    Atom::word(PRE_WORD, id.as_bytes())
-                }
-            }))
+        identifiers
+            .map(move |id| {
+                let bytes = id.as_bytes();
+                if is_number(id) { number(bytes) } else { Atom::word(PRE_WORD, bytes) }
+            })
             .chain([end, Atom::word(0, self.tail.as_bytes())])
     }
+}
+
+/// Makes the atom of a numeric identifier.
+pub(crate) type NumberAtom = fn(&[u8]) -> Atom<'_>;
+
+/// Numbers by their value, of any length.
+pub(crate) fn by_value(digits: &[u8]) -> Atom<'_> {
+    Atom::number(PRE_NUMBER, digits)
 }
 
 const PRE_END: u8 = 0;

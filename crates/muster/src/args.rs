@@ -14,7 +14,13 @@ use muster_version::Scheme;
 ///
 /// Exit status: 0 nothing is owed, 1 something is owed or could not be known, 2 the question could not be answered.
 #[derive(Parser, Debug)]
-#[command(name = "muster", version, max_term_width = 100, arg_required_else_help = true, propagate_version = true)]
+#[command(
+    name = "muster",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -221,7 +227,10 @@ fn scheme(text: &str) -> Result<Scheme, String> {
 }
 
 /// Returns a variable of the environment, if it is set to text.
-#[expect(clippy::disallowed_methods, reason = "this is the one place where the environment is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place where the environment is read"
+)]
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

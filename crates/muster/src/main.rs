@@ -18,7 +18,11 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let asked = !error.use_stderr();
-            return if error.print().is_ok() && asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
+            return if error.print().is_ok() && asked {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(2)
+            };
         }
     };
     match commands::run(arguments) {

@@ -5,10 +5,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use muster_core::advisory::By;
 use muster_core::catalog::Support;
 use muster_core::fact::{Database, Facts, Obstacle, Reading};
-use muster_core::finding::{About, Finding, Fix, Severity};
+use muster_core::finding::{About, Finding, Fix};
 use muster_core::owed::{self, SupportState};
 use muster_core::time::{Instant, day};
 use muster_core::verdict::Verdict;
@@ -42,10 +41,18 @@ pub(crate) struct Question {
 
 impl Report {
     /// Judges the facts of a root.
-    pub(crate) fn of(root: String, mut facts: Facts, file: Option<&AdvisoryFile>, question: Question) -> Result<Self, muster_match::Error> {
+    pub(crate) fn of(
+        root: String,
+        mut facts: Facts,
+        file: Option<&AdvisoryFile>,
+        question: Question,
+    ) -> Result<Self, muster_match::Error> {
         let today = day(question.now);
         let mut unknown = owed::distribution_obstacles(&facts, today);
-        let support = facts.os.found().map_or(SupportState { state: Support::Unknown, ends: None }, |os| owed::support(os, today));
+        let support =
+            facts.os.found().map_or(SupportState { state: Support::Unknown, ends: None }, |os| {
+                owed::support(os, today)
+            });
         let mut findings: Vec<Finding> = owed::end_of_support(&facts, today).into_iter().collect();
         let database = facts.database.found().copied();
         let section = release_section(&facts, file, &mut unknown)?;
@@ -59,7 +66,9 @@ impl Report {
         }
         if let Some(database) = database {
             let closed = ClosedBy::of(&findings, database);
-            findings.extend(owed::archive_updates(&facts, database, &|source, version| closed.by(source, version)));
+            findings.extend(owed::archive_updates(&facts, database, &|source, version| {
+                closed.by(source, version)
+            }));
         }
         findings.extend(owed::update_channel(&facts, question.now));
         findings.extend(owed::reboot(&facts));
@@ -89,7 +98,10 @@ impl Report {
         let Some(os) = self.facts.os.found() else { return "An unknown distribution".into() };
         match (os.distribution(), os.release()) {
             (Some(d), Some(r)) => {
-                let codename = r.codename.filter(|c| *c != r.version).map_or(String::new(), |c| format!(" ({c})"));
+                let codename = r
+                    .codename
+                    .filter(|c| *c != r.version)
+                    .map_or(String::new(), |c| format!(" ({c})"));
                 format!("{} {}{codename}", d.name, r.version)
             }
             _ if os.name.is_empty() => os.id.clone(),
@@ -100,37 +112,59 @@ impl Report {
     /// Says in one sentence how the server stands.
     pub(crate) fn sentence(&self) -> String {
         let mut parts: Vec<String> = Vec::new();
-        if let Some(About::EndOfSupport(end)) = self.findings.iter().map(|f| &f.about).find(|a| matches!(a, About::EndOfSupport(_))) {
+        if let Some(About::EndOfSupport(end)) =
+            self.findings.iter().map(|f| &f.about).find(|a| matches!(a, About::EndOfSupport(_)))
+        {
             parts.push(match &end.needs {
                 Some(_) => "is out of free support".into(),
                 None => "is out of support".into(),
             });
         }
         let sources = |wanted: &dyn Fn(&Finding) -> bool| -> usize {
-            self.findings.iter().filter(|f| wanted(f)).filter_map(source).collect::<BTreeSet<_>>().len()
+            self.findings
+                .iter()
+                .filter(|f| wanted(f))
+                .filter_map(source)
+                .collect::<BTreeSet<_>>()
+                .len()
         };
         let missing = sources(&|f| f.verdict == Verdict::Missing && is_security(f));
         let exploited = sources(&|f| f.verdict == Verdict::Missing && is_exploited(f));
         if missing > 0 {
-            let known = if exploited > 0 { format!(" ({exploited} known to be exploited)") } else { String::new() };
-            parts.push(format!("misses security patches for {}{known}", count(missing, "package", "packages")));
+            let known = if exploited > 0 {
+                format!(" ({exploited} known to be exploited)")
+            } else {
+                String::new()
+            };
+            parts.push(format!(
+                "misses security patches for {}{known}",
+                count(missing, "package", "packages")
+            ));
         }
         let paid = sources(&|f| f.verdict == Verdict::MissingSubscription && is_security(f));
         if paid > 0 {
             parts.push(format!("misses {} that need a subscription", count(paid, "more", "more")));
         }
-        let lines = self.findings.iter().filter(|f| matches!(f.about, About::KernelLine(_))).count();
+        let lines =
+            self.findings.iter().filter(|f| matches!(f.about, About::KernelLine(_))).count();
         if lines > 0 {
             parts.push("runs a kernel line that gets no fixes any more".into());
         }
         if self.findings.iter().any(|f| matches!(f.about, About::Reboot(_))) {
             parts.push("waits for a reboot".into());
         }
-        let channel = self.findings.iter().filter(|f| matches!(f.about, About::UpdateChannel(_))).count();
+        let channel =
+            self.findings.iter().filter(|f| matches!(f.about, About::UpdateChannel(_))).count();
         if channel > 0 {
-            parts.push(format!("has {} on the way of its updates", count(channel, "problem", "problems")));
+            parts.push(format!(
+                "has {} on the way of its updates",
+                count(channel, "problem", "problems")
+            ));
         }
-        let unfixed = sources(&|f| matches!(f.verdict, Verdict::NoFix | Verdict::WontFix | Verdict::EndOfSupport) && is_security(f));
+        let unfixed = sources(&|f| {
+            matches!(f.verdict, Verdict::NoFix | Verdict::WontFix | Verdict::EndOfSupport)
+                && is_security(f)
+        });
         let who = self.release_name();
         let mut sentence = match parts.split_last() {
             None if self.unknown.is_empty() => format!("{who}: nothing is owed"),
@@ -139,10 +173,14 @@ impl Report {
             Some((last, rest)) => format!("{who} {} and {last}", rest.join(", ")),
         };
         if unfixed > 0 {
-            sentence += &format!("; {} flaws without a fix", count(unfixed, "package has", "packages have"));
+            sentence += &format!(
+                "; {} flaws without a fix",
+                count(unfixed, "package has", "packages have")
+            );
         }
         if !self.unknown.is_empty() {
-            sentence += &format!("; {} could not be known", count(self.unknown.len(), "thing", "things"));
+            sentence +=
+                &format!("; {} could not be known", count(self.unknown.len(), "thing", "things"));
         }
         sentence + "."
     }
@@ -154,7 +192,11 @@ pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
 }
 
 /// Reads the section for the server's release, or notes why there is none.
-fn release_section(facts: &Facts, file: Option<&AdvisoryFile>, unknown: &mut Vec<Obstacle>) -> Result<Option<Vec<u8>>, muster_match::Error> {
+fn release_section(
+    facts: &Facts,
+    file: Option<&AdvisoryFile>,
+    unknown: &mut Vec<Obstacle>,
+) -> Result<Option<Vec<u8>>, muster_match::Error> {
     let Some(file) = file else {
         unknown.push(Obstacle::new(
             "advisories",
@@ -162,7 +204,9 @@ fn release_section(facts: &Facts, file: Option<&AdvisoryFile>, unknown: &mut Vec
         ));
         return Ok(None);
     };
-    let Some(release) = facts.os.found().and_then(muster_core::fact::Os::release_id) else { return Ok(None) };
+    let Some(release) = facts.os.found().and_then(muster_core::fact::Os::release_id) else {
+        return Ok(None);
+    };
     let section = file.release(&release)?;
     if section.is_none() {
         unknown.push(Obstacle::new("advisories", format!("the advisory file says nothing of {release}: build it with the feeds of that release")));
@@ -172,7 +216,9 @@ fn release_section(facts: &Facts, file: Option<&AdvisoryFile>, unknown: &mut Vec
 
 fn archive_obstacle(facts: &Facts) -> Option<Obstacle> {
     match &facts.archive {
-        Reading::Found(archive) if archive.indices.is_empty() => Some(Obstacle::new("archive indices", no_indices(facts))),
+        Reading::Found(archive) if archive.indices.is_empty() => {
+            Some(Obstacle::new("archive indices", no_indices(facts)))
+        }
         Reading::Found(_) => None,
         Reading::Absent => Some(Obstacle::new("archive indices", no_indices(facts))),
         Reading::Unknown(obstacle) => Some(obstacle.clone()),
@@ -181,7 +227,9 @@ fn archive_obstacle(facts: &Facts) -> Option<Obstacle> {
 
 fn no_indices(facts: &Facts) -> String {
     let command = facts.database.found().map_or("the package manager's update", |d| refresh(*d));
-    format!("there are none on this machine, so what can be installed here is not known; `{command}` brings them")
+    format!(
+        "there are none on this machine, so what can be installed here is not known; `{command}` brings them"
+    )
 }
 
 /// Returns the command that brings a package manager's indices.
@@ -240,7 +288,9 @@ pub(crate) fn urgency(finding: &Finding) -> impl Ord + use<> {
         Verdict::Fixed | Verdict::NotAffected => 4,
     };
     let (headers, exploited, likely, kernel, published) = match &finding.about {
-        About::Advisory(a) => (a.headers_only, a.exploited.is_some(), likelihood(a.likelihood), a.kernel, a.published),
+        About::Advisory(a) => {
+            (a.headers_only, a.exploited.is_some(), likelihood(a.likelihood), a.kernel, a.published)
+        }
         _ => (false, false, 0, false, None),
     };
     let release = matches!(finding.about, About::EndOfSupport(_) | About::KernelLine(_));
@@ -287,17 +337,9 @@ impl<'f> ClosedBy<'f> {
     }
 
     fn by(&self, source: &str, version: &str) -> Vec<String> {
-        let closed = |(of, fixed, _): &&(&str, &str, &str)| *of == source && self.scheme.compare_lenient(fixed, version).is_le();
+        let closed = |(of, fixed, _): &&(&str, &str, &str)| {
+            *of == source && self.scheme.compare_lenient(fixed, version).is_le()
+        };
         self.fixes.iter().filter(closed).map(|(_, _, id)| (*id).to_owned()).collect()
     }
-}
-
-/// Returns how the packages of a database are named by advisories.
-pub(crate) fn matched_by(facts: &Facts) -> By {
-    facts.os.found().and_then(muster_core::fact::Os::distribution).map_or(By::Source, |d| d.matched_by)
-}
-
-/// Returns the worst severity of some findings.
-pub(crate) fn worst(findings: &[&Finding]) -> Severity {
-    findings.iter().map(|f| f.severity).max().unwrap_or_default()
 }

@@ -47,3 +47,32 @@ fn fixtures_are_answered_as_they_say() {
         }
     }
 }
+
+/// The types of one scheme answer as the scheme does.
+#[test]
+fn parsed_versions_are_ordered_as_their_scheme_orders() {
+    macro_rules! check {
+        ($($scheme:ident $name:ident),*) => {$(
+            let known = fixture(Scheme::$scheme);
+            for (a, sign, b) in &known.pairs {
+                let left = muster_version::$name::parse(a).expect("the fixture has versions");
+                let right = muster_version::$name::parse(b).expect("the fixture has versions");
+                assert_eq!(crate::sign(Some(left.cmp(&right))), *sign, "{left:?} {right:?}");
+                assert_eq!(left == right, *sign == '=', "{left:?} {right:?}");
+                assert_eq!(left.as_str(), a);
+                let (mut of_type, mut of_scheme) = (Vec::new(), Vec::new());
+                left.write_key(&mut of_type);
+                Scheme::$scheme.write_key(a, &mut of_scheme).expect("the fixture has versions");
+                assert_eq!(of_type, of_scheme);
+            }
+            for text in &known.refused {
+                assert_eq!(muster_version::$name::parse(text), None, "{text:?}");
+            }
+        )*};
+    }
+    check!(
+        Dpkg DpkgVersion, Rpm RpmVersion, Apk ApkVersion, Semver SemverVersion, Npm NpmVersion,
+        Pep440 Pep440Version, Composer ComposerVersion, RubyGems RubyGemsVersion,
+        Maven MavenVersion, Golang GolangVersion
+    );
+}

@@ -269,5 +269,9 @@ fn suffix(text: &str) -> Option<String> {
     if !(has_digits || (digits.is_empty() && hyphen.is_empty())) {
         return None;
     }
+    // The hyphen of `m-1` counts in the Maven of Debian 12, and no more in newer ones.
+    if !hyphen.is_empty() && (separator == "." || word.len() == 1) {
+        return None;
+    }
     Some(format!("{separator}a{hyphen}{}", if has_digits { "1" } else { "" }))
 }

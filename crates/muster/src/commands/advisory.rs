@@ -27,15 +27,23 @@ struct Said {
 
 pub(crate) fn run(question: &Advisory) -> anyhow::Result<Answer> {
     let Some(file) = super::inspect::advisory_file(question.advisories.as_deref())? else {
-        bail!("no advisory file was given; name one with --advisories FILE, or make it with `muster feed build`");
+        bail!(
+            "no advisory file was given; name one with --advisories FILE, or make it with `muster feed build`"
+        );
     };
     let mut records = Vec::new();
-    file.records(&question.id, &mut |feed, record| records.push(Said { feed: feed.to_owned(), record: record.into_owned() }))?;
+    file.records(&question.id, &mut |feed, record| {
+        records.push(Said { feed: feed.to_owned(), record: record.into_owned() });
+    })?;
     if records.is_empty() {
         bail!("{} is not in the advisory file", question.id);
     }
     match question.format {
-        Plain::Json => output::write_json(&Answered { schema: "muster.advisory/1", id: question.id.clone(), records })?,
+        Plain::Json => output::write_json(&Answered {
+            schema: "muster.advisory/1",
+            id: question.id.clone(),
+            records,
+        })?,
         Plain::Table => print(&records)?,
     }
     Ok(Answer::Good)
@@ -44,10 +52,14 @@ pub(crate) fn run(question: &Advisory) -> anyhow::Result<Answer> {
 fn print(records: &[Said]) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     for Said { feed, record } in records {
-        let withdrawn = record.withdrawn.map_or(String::new(), |at| format!(", WITHDRAWN {}", muster_core::time::day(at)));
+        let withdrawn = record
+            .withdrawn
+            .map_or(String::new(), |at| format!(", WITHDRAWN {}", muster_core::time::day(at)));
         writeln!(out, "{} (by {feed}{withdrawn})", for_terminal(&record.id))?;
         for text in [&record.title, &record.details].into_iter().filter(|t| !t.is_empty()) {
-            for line in output::table::wrap(&for_terminal(&text.replace(['\n', '\r', '\t'], " ")), 76) {
+            for line in
+                output::table::wrap(&for_terminal(&text.replace(['\n', '\r', '\t'], " ")), 76)
+            {
                 writeln!(out, "  {line}")?;
             }
         }
@@ -55,7 +67,12 @@ fn print(records: &[Said]) -> anyhow::Result<()> {
             writeln!(out, "  closes or concerns: {}", for_terminal(&record.cves.join(" ")))?;
         }
         for severity in &record.severities {
-            writeln!(out, "  {}: {}", for_terminal(&severity.system), for_terminal(&severity.score))?;
+            writeln!(
+                out,
+                "  {}: {}",
+                for_terminal(&severity.system),
+                for_terminal(&severity.score)
+            )?;
         }
         for statement in &record.statements {
             writeln!(out, "  {}", for_terminal(&line(statement)))?;
@@ -76,6 +93,10 @@ fn line(statement: &Statement<'_>) -> String {
     };
     let module = statement.module.as_ref().map_or(String::new(), |m| format!(" (module {m})"));
     let fixed = statement.fixed.as_ref().map_or(String::new(), |f| format!(", fixed in {f}"));
-    let word = if statement.word.is_empty() { format!("{:?}", statement.status).to_lowercase() } else { statement.word.to_string() };
+    let word = if statement.word.is_empty() {
+        format!("{:?}", statement.status).to_lowercase()
+    } else {
+        statement.word.to_string()
+    };
     format!("{}{channel} {}{module}: {word}{fixed}", statement.release, statement.package)
 }

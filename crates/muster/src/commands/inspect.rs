@@ -18,9 +18,16 @@ pub(crate) fn run(asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
         check_signature(file, asked)?;
         warn_of_future(file, now);
     }
-    let roots: Vec<&str> = if asked.roots.is_empty() { vec!["/"] } else { asked.roots.iter().map(String::as_str).collect() };
+    let roots: Vec<&str> = if asked.roots.is_empty() {
+        vec!["/"]
+    } else {
+        asked.roots.iter().map(String::as_str).collect()
+    };
     if roots.len() > 1 && asked.format != Format::Table && asked.format != Format::Ndjson {
-        bail!("{} roots give as many answers: inspect them one at a time, or with --format ndjson or table", roots.len());
+        bail!(
+            "{} roots give as many answers: inspect them one at a time, or with --format ndjson or table",
+            roots.len()
+        );
     }
     let mut answer = Answer::Good;
     for root in roots {
@@ -30,10 +37,19 @@ pub(crate) fn run(asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
     Ok(answer)
 }
 
-fn inspect(root: &str, file: Option<&AdvisoryFile>, asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
+fn inspect(
+    root: &str,
+    file: Option<&AdvisoryFile>,
+    asked: &Inspect,
+    now: Instant,
+) -> anyhow::Result<Answer> {
     let target = Target::parse(root);
-    let options = Options { live_proc: asked.live_proc, timeout: std::time::Duration::from_secs(asked.timeout.into()) };
-    let facts = muster_inspect::inspect(&target, &options).with_context(|| format!("inspecting {root}"))?;
+    let options = Options {
+        live_proc: asked.live_proc,
+        timeout: std::time::Duration::from_secs(asked.timeout.into()),
+    };
+    let facts =
+        muster_inspect::inspect(&target, &options).with_context(|| format!("inspecting {root}"))?;
     let report = Report::of(root.to_owned(), facts, file, Question { now, all: asked.all })?;
     if let Some(id) = &asked.why {
         return output::why::write(&report, file, id);
@@ -58,27 +74,47 @@ pub(crate) fn advisory_file(named: Option<&Path>) -> anyhow::Result<Option<Advis
 /// Returns where an advisory file is looked for when none is named.
 pub(crate) fn usual_places() -> Vec<PathBuf> {
     let data = environment("XDG_DATA_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-    let data = data.or_else(|| environment("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    let data =
+        data.or_else(|| environment("HOME").map(|home| PathBuf::from(home).join(".local/share")));
     let own = data.map(|folder| folder.join("muster/advisories.adv"));
     own.into_iter().chain([PathBuf::from("/var/lib/muster/advisories.adv")]).collect()
 }
 
 /// Refuses a file that does not bear the signature of the key that was named.
 fn check_signature(file: &AdvisoryFile, asked: &Inspect) -> anyhow::Result<()> {
-    let Some(named) = asked.advisories_key.clone().or_else(|| environment("MUSTER_ADVISORIES_KEY")) else { return Ok(()) };
-    let text = if Path::new(&named).is_file() { std::fs::read_to_string(&named).with_context(|| format!("reading the key {named}"))? } else { named };
-    let line = text.lines().map(str::trim).rfind(|l| !l.is_empty() && !l.starts_with("untrusted comment:")).unwrap_or_default();
-    let key = minisign_verify::PublicKey::from_base64(line).context("the key of the advisory file is no minisign public key")?;
+    let Some(named) = asked.advisories_key.clone().or_else(|| environment("MUSTER_ADVISORIES_KEY"))
+    else {
+        return Ok(());
+    };
+    let text = if Path::new(&named).is_file() {
+        std::fs::read_to_string(&named).with_context(|| format!("reading the key {named}"))?
+    } else {
+        named
+    };
+    let line = text
+        .lines()
+        .map(str::trim)
+        .rfind(|l| !l.is_empty() && !l.starts_with("untrusted comment:"))
+        .unwrap_or_default();
+    let key = minisign_verify::PublicKey::from_base64(line)
+        .context("the key of the advisory file is no minisign public key")?;
     let place = file.path().with_added_extension("minisig");
-    let signature = minisign_verify::Signature::from_file(&place)
-        .with_context(|| format!("reading the signature {} of the advisory file", place.display()))?;
-    key.verify(file.signed_text().as_bytes(), &signature, true)
-        .with_context(|| format!("the signature {} is not that of this key over this advisory file: do not use it", place.display()))
+    let signature = minisign_verify::Signature::from_file(&place).with_context(|| {
+        format!("reading the signature {} of the advisory file", place.display())
+    })?;
+    key.verify(file.signed_text().as_bytes(), &signature, true).with_context(|| {
+        format!(
+            "the signature {} is not that of this key over this advisory file: do not use it",
+            place.display()
+        )
+    })
 }
 
 /// A clock before the file's date judges by advisories from its future: it is said, since ages and deadlines are wrong.
 fn warn_of_future(file: &AdvisoryFile, now: Instant) {
     if let Some(built) = file.built().filter(|built| *built > now) {
-        output::note(&format!("the advisory file is of {built}, later than the time of this inspection ({now}): is the clock right?"));
+        output::note(&format!(
+            "the advisory file is of {built}, later than the time of this inspection ({now}): is the clock right?"
+        ));
     }
 }

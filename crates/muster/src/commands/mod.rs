@@ -39,13 +39,22 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Answer> {
     match arguments.command {
         Command::Inspect(inspect) => inspect::run(&inspect, clock::now(told)),
         Command::Feed(Feed::Build(build)) => feed::build(&build, told),
-        Command::Feed(Feed::Show { file, format, signed_text }) => feed::show(&file, format, signed_text),
+        Command::Feed(Feed::Show { file, format, signed_text }) => {
+            feed::show(&file, format, signed_text)
+        }
         Command::Feed(Feed::Diff { old, new, format }) => feed::diff(&old, &new, format),
         Command::Feed(Feed::Pull(pull)) => feed::pull(&pull, clock::now(told)),
         Command::Advisory(advisory) => advisory::run(&advisory),
-        Command::Version(Version::Compare { scheme, a, b }) => version::compare(scheme, &a, b.as_deref()),
+        Command::Version(Version::Compare { scheme, a, b }) => {
+            version::compare(scheme, &a, b.as_deref())
+        }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "muster", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "muster",
+                &mut std::io::stdout(),
+            );
             Ok(Answer::Good)
         }
         Command::Man { folder } => {

@@ -22,7 +22,9 @@ pub(crate) fn compare(scheme: Scheme, a: &str, b: Option<&str>) -> anyhow::Resul
             Ok(Answer::Good)
         }
         None if a == "-" => compare_lines(scheme),
-        None => bail!("compare {a:?} with what? give two versions, or - for lines of A<TAB>B on standard input"),
+        None => bail!(
+            "compare {a:?} with what? give two versions, or - for lines of A<TAB>B on standard input"
+        ),
     }
 }
 
@@ -32,7 +34,9 @@ fn compare_lines(scheme: Scheme) -> anyhow::Result<Answer> {
     let (mut line, mut number, mut refused) = (Vec::new(), 0_u64, 0_u64);
     loop {
         line.clear();
-        let taken = std::io::Read::take(&mut input, MAX_LINE as u64).read_until(b'\n', &mut line).context("reading standard input")?;
+        let taken = std::io::Read::take(&mut input, MAX_LINE as u64)
+            .read_until(b'\n', &mut line)
+            .context("reading standard input")?;
         if taken == 0 {
             break;
         }
@@ -42,7 +46,9 @@ fn compare_lines(scheme: Scheme) -> anyhow::Result<Answer> {
         if order.is_none() {
             refused += 1;
             let shown: String = text.chars().take(200).collect();
-            crate::output::note(&format!("line {number}: {shown:?} is not a pair of versions of the scheme {scheme}"));
+            crate::output::note(&format!(
+                "line {number}: {shown:?} is not a pair of versions of the scheme {scheme}"
+            ));
         }
         writeln!(out, "{}", order.map_or('?', sign))?;
     }

@@ -75,12 +75,42 @@ pub(crate) struct Entry<'a> {
 #[serde(untagged)]
 enum AboutEntry<'a> {
     Advisory(AdvisoryEntry<'a>),
-    ArchiveUpdate { source: &'a str, packages: Vec<CandidateEntry<'a>>, pocket: &'a str, security: bool, advisories: &'a [String], kept_back: Option<&'a str> },
-    EndOfSupport { product: &'a str, version: &'a str, ended: Option<Date>, successor: Option<&'a str>, needs: Option<&'a str>, paid_until: Option<Date> },
-    KernelLine { running: Option<&'a str>, line: &'a str, successor: Option<&'a str>, ended: Option<Date>, word: &'a str, packages: Vec<PackageEntry<'a>> },
-    Reboot { why: &'a str, packages: &'a [String] },
-    UpdateChannel { problem: &'static str, subject: &'a str },
-    ThirdParty { packages: Vec<PackageEntry<'a>>, origin: &'a str },
+    ArchiveUpdate {
+        source: &'a str,
+        packages: Vec<CandidateEntry<'a>>,
+        pocket: &'a str,
+        security: bool,
+        advisories: &'a [String],
+        kept_back: Option<&'a str>,
+    },
+    EndOfSupport {
+        product: &'a str,
+        version: &'a str,
+        ended: Option<Date>,
+        successor: Option<&'a str>,
+        needs: Option<&'a str>,
+        paid_until: Option<Date>,
+    },
+    KernelLine {
+        running: Option<&'a str>,
+        line: &'a str,
+        successor: Option<&'a str>,
+        ended: Option<Date>,
+        word: &'a str,
+        packages: Vec<PackageEntry<'a>>,
+    },
+    Reboot {
+        why: &'a str,
+        packages: &'a [String],
+    },
+    UpdateChannel {
+        problem: &'static str,
+        subject: &'a str,
+    },
+    ThirdParty {
+        packages: Vec<PackageEntry<'a>>,
+        origin: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -220,8 +250,13 @@ fn about(about: &About) -> AboutEntry<'_> {
             packages: k.packages.iter().map(package).collect(),
         },
         About::Reboot(r) => AboutEntry::Reboot { why: &r.why, packages: &r.packages },
-        About::UpdateChannel(u) => AboutEntry::UpdateChannel { problem: u.problem.name(), subject: &u.subject },
-        About::ThirdParty(t) => AboutEntry::ThirdParty { packages: t.packages.iter().map(package).collect(), origin: &t.origin },
+        About::UpdateChannel(u) => {
+            AboutEntry::UpdateChannel { problem: u.problem.name(), subject: &u.subject }
+        }
+        About::ThirdParty(t) => AboutEntry::ThirdParty {
+            packages: t.packages.iter().map(package).collect(),
+            origin: &t.origin,
+        },
     }
 }
 
@@ -231,7 +266,11 @@ fn advisory(a: &AdvisoryFinding) -> AdvisoryEntry<'_> {
         source: &a.source,
         packages: a.packages.iter().map(package).collect(),
         fix: a.fix.name(),
-        needs: if a.fix == muster_core::finding::Fix::Subscription { a.channel.subscription() } else { None },
+        needs: if a.fix == muster_core::finding::Fix::Subscription {
+            a.channel.subscription()
+        } else {
+            None
+        },
         channel: a.channel.name(),
         kernel: a.kernel,
         of: a.of.iter().map(|o| o.name()).collect(),
@@ -245,9 +284,19 @@ fn advisory(a: &AdvisoryFinding) -> AdvisoryEntry<'_> {
 }
 
 fn package(p: &Concerned) -> PackageEntry<'_> {
-    PackageEntry { name: &p.name, architecture: &p.architecture, installed: &p.installed, fixed: p.fixed.as_deref() }
+    PackageEntry {
+        name: &p.name,
+        architecture: &p.architecture,
+        installed: &p.installed,
+        fixed: p.fixed.as_deref(),
+    }
 }
 
 fn candidate(p: &Concerned) -> CandidateEntry<'_> {
-    CandidateEntry { name: &p.name, architecture: &p.architecture, installed: &p.installed, candidate: p.fixed.as_deref() }
+    CandidateEntry {
+        name: &p.name,
+        architecture: &p.architecture,
+        installed: &p.installed,
+        candidate: p.fixed.as_deref(),
+    }
 }

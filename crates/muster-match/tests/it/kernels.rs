@@ -1,0 +1,94 @@
+//! Running, installed, next boot; signed images; headers; lines without a future.
+
+use muster_core::advisory::Status;
+use muster_core::fact::{Database, Facts, Reading};
+use muster_core::finding::{About, KernelObject};
+use muster_match::matching;
+use muster_match::section::Section;
+
+use super::{Compiled, about, cve, fixed, server, unfixed};
+
+const R: &str = "debian:12";
+
+fn running(facts: Facts, release: &str) -> Facts {
+    let mut facts = facts;
+    facts.kernels.running = Reading::Found(release.into());
+    facts
+}
+
+#[test]
+fn a_signed_image_is_judged_as_the_kernel_it_holds() {
+    let compiled = Compiled::of(vec![cve("CVE-2024-0001", vec![fixed(R, "linux", "6.1.90-1")])]);
+    let facts = server(&[
+        "linux-image-6.1.0-18-amd64 6.1.76-1 linux-signed-amd64 6.1.76+1",
+        "linux-image-amd64 6.1.76-1 linux-signed-amd64 6.1.76+1",
+    ]);
+    let findings = compiled.findings(R, &facts);
+    assert_eq!(findings.len(), 1);
+    let finding = about(&findings[0]);
+    assert_eq!(
+        (finding.source.as_str(), finding.kernel, &finding.of[..]),
+        ("linux", true, &[KernelObject::Installed][..])
+    );
+    assert_eq!(finding.packages.len(), 1, "the meta package holds no kernel");
+}
+
+#[test]
+fn headers_are_no_kernel() {
+    let compiled = Compiled::of(vec![cve("CVE-2024-0001", vec![fixed(R, "linux", "6.1.90-1")])]);
+    let findings = compiled.findings(R, &server(&["linux-libc-dev 6.1.76-1 linux"]));
+    let finding = about(&findings[0]);
+    assert!(finding.headers_only && !finding.kernel && finding.of.is_empty());
+}
+
+#[test]
+fn a_new_kernel_that_does_not_run_yet_is_owed_a_reboot() {
+    let compiled = Compiled::of(vec![cve("CVE-2024-0001", vec![fixed(R, "linux", "6.1.90-1")])]);
+    let facts = server(&[
+        "linux-image-6.1.0-18-amd64 6.1.76-1 linux-signed-amd64 6.1.76+1",
+        "linux-image-6.1.0-21-amd64 6.1.90-1 linux-signed-amd64 6.1.90+1",
+    ]);
+    let findings = compiled.findings(R, &running(facts, "6.1.0-18-amd64"));
+    assert_eq!(about(&findings[0]).of, [KernelObject::Running]);
+    assert_eq!(findings[0].action, "reboot into the kernel that is installed");
+}
+
+#[test]
+fn an_old_image_that_is_only_left_over_does_not_count() {
+    let compiled = Compiled::of(vec![cve("CVE-2024-0001", vec![fixed(R, "linux", "6.1.90-1")])]);
+    let facts = server(&[
+        "linux-image-6.1.0-18-amd64 6.1.76-1 linux-signed-amd64 6.1.76+1",
+        "linux-image-6.1.0-21-amd64 6.1.90-1 linux-signed-amd64 6.1.90+1",
+    ]);
+    let verdicts: Vec<&str> = compiled
+        .findings(R, &running(facts, "6.1.0-21-amd64"))
+        .iter()
+        .map(|f| f.verdict.name())
+        .collect();
+    assert_eq!(verdicts, ["fixed"]);
+}
+
+#[test]
+fn a_superseded_line_names_the_living_one() {
+    let release = "ubuntu:22.04";
+    let word = |package, word| unfixed(release, package, Status::EndOfLife, word);
+    let compiled = Compiled::of(vec![cve(
+        "CVE-2024-0001",
+        vec![
+            word("linux-hwe-5.19", "ignored (superseded by linux-hwe-6.2)"),
+            word("linux-hwe-6.2", "ignored (superseded by linux-hwe-6.5, was needs-triage)"),
+            unfixed(release, "linux-hwe-6.5", Status::Needed, "needed"),
+        ],
+    )]);
+    let facts =
+        server(&["linux-image-5.19.0-50-generic 5.19.0-50.50 linux-signed-hwe-5.19 5.19.0-50.50"]);
+    let bytes = compiled.open().release(release).unwrap().unwrap();
+    let lines = matching::kernel_lines(&Section::new(&bytes).unwrap(), Database::Dpkg, &facts);
+    let [finding] = &lines[..] else { panic!("{lines:?}") };
+    let About::KernelLine(line) = &finding.about else { panic!("{finding:?}") };
+    assert_eq!(
+        (line.line.as_str(), line.successor.as_deref()),
+        ("linux-hwe-5.19", Some("linux-hwe-6.5"))
+    );
+    assert_eq!(compiled.verdicts(release, &facts), ["CVE-2024-0001 linux-hwe-5.19 end-of-support"]);
+}

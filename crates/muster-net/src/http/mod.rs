@@ -1,0 +1,3 @@
+//! Over HTTP: what Muster asks of the servers of others.
+
+pub mod pull;

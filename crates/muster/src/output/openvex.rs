@@ -1,0 +1,92 @@
+//! OpenVEX 0.2.0: a statement a vulnerability and package of this server, with the vendor's word as its reason.
+
+use muster_core::finding::{About, AdvisoryFinding, Finding};
+use muster_core::verdict::Verdict;
+use serde_json::{Value, json};
+
+use crate::output::{json::kind, purl};
+use crate::report::Report;
+
+/// Returns the document. Its id is the hash of what it says: the same inspection has the same id.
+pub(crate) fn document(report: &Report) -> Value {
+    let statements: Vec<Value> =
+        report.findings.iter().flat_map(|f| statements(report, f)).collect();
+    let digest = blake3::hash(format!("{} {:?}", report.at, statements).as_bytes());
+    json!({
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": format!("urn:muster:vex:{}", &digest.to_hex()[..32]),
+        "author": "Muster",
+        "timestamp": report.at.to_string(),
+        "version": 1,
+        "tooling": concat!("muster ", env!("CARGO_PKG_VERSION")),
+        "statements": statements,
+    })
+}
+
+/// A finding of another kind than an advisory has no vulnerability to name: its own id stands in for one.
+fn statements(report: &Report, finding: &Finding) -> Vec<Value> {
+    let empty = [];
+    let (names, packages): (Vec<&str>, &[_]) = match &finding.about {
+        About::Advisory(a) => (names(finding, a), &a.packages),
+        About::ArchiveUpdate(u) => (
+            if u.advisories.is_empty() {
+                vec![finding.id.as_str()]
+            } else {
+                u.advisories.iter().map(String::as_str).collect()
+            },
+            &u.packages,
+        ),
+        About::KernelLine(k) => (vec![finding.id.as_str()], &k.packages),
+        About::ThirdParty(t) => (vec![finding.id.as_str()], &t.packages),
+        _ => (vec![finding.id.as_str()], &empty),
+    };
+    let products: Vec<Value> = match packages {
+        [] => vec![json!({ "@id": format!("urn:muster:server:{}", kind(finding)) })],
+        packages => packages
+            .iter()
+            .map(|p| {
+                let purl = purl::of(&report.facts, p);
+                json!({ "@id": purl, "identifiers": { "purl": purl } })
+            })
+            .collect(),
+    };
+    names.into_iter().map(|name| statement(finding, name, &products)).collect()
+}
+
+fn names<'a>(finding: &'a Finding, advisory: &'a AdvisoryFinding) -> Vec<&'a str> {
+    if advisory.cves.is_empty() {
+        vec![finding.id.as_str()]
+    } else {
+        advisory.cves.iter().map(String::as_str).collect()
+    }
+}
+
+fn statement(finding: &Finding, name: &str, products: &[Value]) -> Value {
+    let mut statement = json!({
+        "vulnerability": { "name": name },
+        "products": products,
+        "status": status(finding.verdict),
+        "status_notes": format!("{}: {}", finding.id, finding.title),
+    });
+    match finding.verdict {
+        Verdict::NotAffected => {
+            statement["impact_statement"] =
+                json!("the distributor says that this package is not affected");
+        }
+        Verdict::Fixed | Verdict::Unknown => {}
+        _ => {
+            statement["action_statement"] =
+                json!(if finding.action.is_empty() { "see status_notes" } else { &finding.action });
+        }
+    }
+    statement
+}
+
+fn status(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Fixed => "fixed",
+        Verdict::NotAffected => "not_affected",
+        Verdict::Unknown => "under_investigation",
+        _ => "affected",
+    }
+}

@@ -1,0 +1,91 @@
+//! SARIF 2.1.0 (OASIS): a rule an advisory or other debt, a result a finding, located in the package database.
+
+use std::collections::BTreeMap;
+
+use muster_core::fact::Database;
+use muster_core::finding::{Finding, Severity};
+use muster_core::verdict::Verdict;
+use serde_json::{Value, json};
+
+use crate::output::json::{entry, kind};
+use crate::report::{Report, is_owed};
+
+/// Returns the log of one run.
+pub(crate) fn log(report: &Report) -> Value {
+    let mut rules: BTreeMap<&str, &Finding> = BTreeMap::new();
+    for finding in &report.findings {
+        rules.entry(&finding.id).or_insert(finding);
+    }
+    let numbers: BTreeMap<&str, usize> = rules.keys().enumerate().map(|(n, id)| (*id, n)).collect();
+    let database = place(report);
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "Muster",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules.values().map(|f| rule(f)).collect::<Vec<_>>(),
+            }},
+            "invocations": [{
+                "executionSuccessful": true,
+                "endTimeUtc": report.at.to_string(),
+                "toolExecutionNotifications": report.unknown.iter().map(|u| json!({
+                    "level": "warning",
+                    "message": { "text": format!("{}: {}", u.what, u.why) },
+                })).collect::<Vec<_>>(),
+            }],
+            "results": report.findings.iter().map(|f| result(f, numbers.get(f.id.as_str()).copied(), database)).collect::<Vec<_>>(),
+        }],
+    })
+}
+
+fn rule(finding: &Finding) -> Value {
+    let score = match finding.severity {
+        Severity::Critical => "9.5",
+        Severity::High => "8.0",
+        Severity::Medium => "5.5",
+        Severity::Low => "2.0",
+        Severity::Negligible => "0.5",
+        Severity::Unknown => "0.0",
+    };
+    json!({
+        "id": finding.id,
+        "name": kind(finding),
+        "shortDescription": { "text": finding.id },
+        "properties": { "security-severity": score, "tags": ["security", kind(finding)] },
+    })
+}
+
+fn result(finding: &Finding, rule: Option<usize>, database: &str) -> Value {
+    let level = match (finding.severity, is_owed(finding, false)) {
+        (_, false) => "note",
+        (Severity::Critical | Severity::High, true) => "error",
+        (_, true) => "warning",
+    };
+    let result_kind = match finding.verdict {
+        Verdict::Fixed => "pass",
+        Verdict::NotAffected => "notApplicable",
+        Verdict::Unknown => "review",
+        _ => "fail",
+    };
+    json!({
+        "ruleId": finding.id,
+        "ruleIndex": rule,
+        "kind": result_kind,
+        "level": if result_kind == "fail" { level } else { "none" },
+        "message": { "text": format!("{}. {}", finding.title, finding.action) },
+        "locations": [{ "physicalLocation": { "artifactLocation": { "uri": database, "uriBaseId": "ROOT" } } }],
+        "partialFingerprints": { "musterFinding/v1": format!("{}:{}", kind(finding), crate::report::source(finding).map_or(finding.id.clone(), |s| format!("{}:{s}", finding.id))) },
+        "properties": entry(finding),
+    })
+}
+
+fn place(report: &Report) -> &'static str {
+    match report.facts.database.found() {
+        Some(Database::Dpkg) => "var/lib/dpkg/status",
+        Some(Database::Rpm) => "var/lib/rpm",
+        Some(Database::Apk) => "lib/apk/db/installed",
+        None => "etc/os-release",
+    }
+}

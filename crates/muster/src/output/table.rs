@@ -1,0 +1,369 @@
+//! The answer for a person: the verdict in one sentence, what to do, what could not be known, what to type.
+//!
+//! 80 columns, no colour needed. One row an action: a package to bring up to date, with everything that closes.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+
+use muster_core::fact::Database;
+use muster_core::finding::{About, AdvisoryFinding, Finding, Fix, KernelObject, Severity};
+use muster_core::text::for_terminal;
+use muster_core::time::{day, days_between};
+use muster_core::verdict::Verdict;
+
+use crate::report::{self, Report, count};
+
+/// Columns that fit on every terminal.
+const WIDTH: usize = 80;
+/// Rows of actions that are shown before the rest is only counted.
+const ROWS: usize = 40;
+
+/// Writes the answer.
+pub(crate) fn write(report: &Report, all: bool) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for line in wrap(&for_terminal(&report.sentence()), WIDTH) {
+        writeln!(out, "{line}")?;
+    }
+    let actions = actions(report);
+    write_actions(&mut out, &actions, all)?;
+    write_unfixed(&mut out, report)?;
+    write_unknown(&mut out, report)?;
+    write_sources(&mut out, report)?;
+    write_command(&mut out, report, &actions)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Something to do, with what it closes.
+struct Action<'a> {
+    what: String,
+    command: &'a str,
+    severity: Severity,
+    exploited: bool,
+    closes: Vec<&'a str>,
+    notes: Vec<String>,
+    key: ActionKey<'a>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ActionKey<'a> {
+    Upgrade(&'a str),
+    Subscribe(&'a str),
+    Other(&'a str),
+}
+
+/// Gathers what is owed into actions, the most urgent first: the order of the findings is that of urgency.
+fn actions(report: &Report) -> Vec<Action<'_>> {
+    let mut actions: Vec<Action<'_>> = Vec::new();
+    let mut places: BTreeMap<ActionKey<'_>, usize> = BTreeMap::new();
+    for finding in report.findings.iter().filter(|f| is_action(f)) {
+        let key = key(finding);
+        let at = *places.entry(key).or_insert_with(|| {
+            actions.push(Action {
+                what: String::new(),
+                command: &finding.action,
+                severity: Severity::Unknown,
+                exploited: false,
+                closes: Vec::new(),
+                notes: Vec::new(),
+                key,
+            });
+            actions.len() - 1
+        });
+        if let Some(action) = actions.get_mut(at) {
+            add(action, finding);
+        }
+    }
+    actions
+}
+
+fn is_action(finding: &Finding) -> bool {
+    match finding.verdict {
+        Verdict::Missing | Verdict::MissingSubscription | Verdict::Owed => true,
+        Verdict::EndOfSupport => !matches!(finding.about, About::Advisory(_)),
+        Verdict::Unknown
+        | Verdict::NoFix
+        | Verdict::WontFix
+        | Verdict::Fixed
+        | Verdict::NotAffected => false,
+    }
+}
+
+fn key(finding: &Finding) -> ActionKey<'_> {
+    match &finding.about {
+        About::Advisory(a) if a.fix == Fix::Subscription => ActionKey::Subscribe(&a.source),
+        About::Advisory(a) if is_reboot(a) => ActionKey::Other("reboot"),
+        About::Advisory(a) => ActionKey::Upgrade(&a.source),
+        About::ArchiveUpdate(u) if u.kept_back.is_none() => ActionKey::Upgrade(&u.source),
+        About::Reboot(_) => ActionKey::Other("reboot"),
+        _ => ActionKey::Other(&finding.id),
+    }
+}
+
+fn is_reboot(advisory: &AdvisoryFinding) -> bool {
+    advisory.of.as_slice() == [KernelObject::Running]
+}
+
+fn add<'a>(action: &mut Action<'a>, finding: &'a Finding) {
+    action.severity = action.severity.max(finding.severity);
+    match &finding.about {
+        About::Advisory(a) => {
+            action.exploited |= a.exploited.is_some();
+            action.closes.push(&finding.id);
+            if is_reboot(a) {
+                action.what = "reboot: the running kernel is older than the one installed".into();
+                return;
+            }
+            let version =
+                a.packages.iter().filter_map(|p| p.fixed.as_deref()).next_back().unwrap_or("?");
+            let installed = a.packages.first().map_or("?", |p| p.installed.as_str());
+            if action.what.is_empty() {
+                action.what = format!("{}  {installed} -> {version}", a.source);
+            }
+            if a.headers_only && action.notes.is_empty() {
+                action.notes.push("headers only: they cannot carry the flaw".into());
+            }
+            if a.fix == Fix::Subscription && action.notes.is_empty() {
+                action.notes.push(format!(
+                    "needs {}",
+                    a.channel.subscription().unwrap_or("a subscription")
+                ));
+            }
+        }
+        About::ArchiveUpdate(u) => {
+            let first = u.packages.first();
+            let (installed, candidate) = (
+                first.map_or("?", |p| p.installed.as_str()),
+                first.and_then(|p| p.fixed.as_deref()).unwrap_or("?"),
+            );
+            action.what = format!("{}  {installed} -> {candidate}", u.source);
+            let kind = if u.security { "security update" } else { "update" };
+            action.notes.insert(
+                0,
+                format!(
+                    "{kind} in {}, {}",
+                    u.pocket,
+                    count(u.packages.len(), "package", "packages")
+                ),
+            );
+            if let Some(why) = &u.kept_back {
+                action.notes.push(format!("kept back: {why}"));
+            }
+        }
+        _ if action.what.is_empty() => action.what.clone_from(&finding.title),
+        _ => {}
+    }
+}
+
+fn write_actions(out: &mut dyn Write, actions: &[Action<'_>], all: bool) -> io::Result<()> {
+    if actions.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWhat to do, most urgent first:")?;
+    let shown = if all { actions.len() } else { ROWS.min(actions.len()) };
+    for action in actions.iter().take(shown) {
+        let mark = if action.exploited { "EXPLOITED" } else { word(action.severity) };
+        let text = for_terminal(&action.what).into_owned();
+        for (at, line) in wrap(&text, WIDTH - 13).into_iter().enumerate() {
+            writeln!(out, "  {:<9}  {line}", if at == 0 { mark } else { "" })?;
+        }
+        let mut below = action.notes.clone();
+        if !action.closes.is_empty() {
+            below.push(closes(&action.closes, all));
+        }
+        if matches!(action.key, ActionKey::Other(_)) && !action.command.is_empty() {
+            below.push(format!("do: {}", action.command));
+        }
+        for note in below {
+            for line in wrap(&for_terminal(&note), WIDTH - 13) {
+                writeln!(out, "  {:<9}  {line}", "")?;
+            }
+        }
+    }
+    if actions.len() > shown {
+        writeln!(out, "  and {} more; --all lists them", actions.len() - shown)?;
+    }
+    Ok(())
+}
+
+fn word(severity: Severity) -> &'static str {
+    if severity == Severity::Unknown { "-" } else { severity.name() }
+}
+
+fn closes(ids: &[&str], all: bool) -> String {
+    let mut ids: Vec<&str> = ids.to_vec();
+    ids.dedup();
+    let shown = if all { ids.len() } else { 3.min(ids.len()) };
+    let more =
+        if ids.len() > shown { format!(" and {} more", ids.len() - shown) } else { String::new() };
+    format!("closes {}{more}", ids.iter().take(shown).copied().collect::<Vec<_>>().join(", "))
+}
+
+/// Counts what cannot be mended by an update, by what the vendor says of it.
+fn write_unfixed(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let mut counts: BTreeMap<(Verdict, bool), (usize, std::collections::BTreeSet<&str>)> =
+        BTreeMap::new();
+    for finding in &report.findings {
+        if let (
+            Verdict::NoFix | Verdict::WontFix | Verdict::EndOfSupport | Verdict::Unknown,
+            About::Advisory(a),
+        ) = (finding.verdict, &finding.about)
+        {
+            let entry = counts.entry((finding.verdict, a.headers_only)).or_default();
+            entry.0 += 1;
+            entry.1.insert(&a.source);
+        }
+    }
+    if counts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWithout a fix to install (--format json lists them):")?;
+    for ((verdict, headers), (flaws, sources)) in counts {
+        let says = match verdict {
+            Verdict::NoFix => "no fix yet",
+            Verdict::WontFix => "the vendor will not fix",
+            Verdict::EndOfSupport => "support ended before a fix",
+            _ => "the vendor cannot tell",
+        };
+        let headers = if headers { ", headers only" } else { "" };
+        writeln!(
+            out,
+            "  {:>9}  {says}, in {}{headers}",
+            flaws,
+            count(sources.len(), "package", "packages")
+        )?;
+    }
+    Ok(())
+}
+
+fn write_unknown(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let third_party: Vec<&Finding> =
+        report.findings.iter().filter(|f| matches!(f.about, About::ThirdParty(_))).collect();
+    if report.unknown.is_empty() && third_party.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWhat could not be known:")?;
+    for obstacle in &report.unknown {
+        let text = format!("{}: {}", obstacle.what, obstacle.why);
+        write_item(out, &text)?;
+    }
+    for finding in third_party {
+        write_item(out, &finding.title)?;
+    }
+    Ok(())
+}
+
+fn write_item(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    for (at, line) in wrap(&for_terminal(text), WIDTH - 4).into_iter().enumerate() {
+        writeln!(out, "  {} {line}", if at == 0 { "-" } else { " " })?;
+    }
+    Ok(())
+}
+
+/// Says what the answer stands on, and how old that is.
+fn write_sources(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let mut sources: Vec<String> = Vec::new();
+    if let Some(archive) = report.facts.archive.found()
+        && let Some(newest) = archive.indices.iter().filter_map(|i| i.date).max()
+    {
+        let age = usize::try_from(days_between(day(newest), day(report.at))).unwrap_or(0);
+        let age = if age == 0 {
+            "made today".to_owned()
+        } else {
+            format!("{} old", count(age, "day", "days"))
+        };
+        sources.push(format!(
+            "{} of this machine ({age})",
+            count(archive.indices.len(), "package index", "package indices")
+        ));
+    }
+    if let Some(compiled) = &report.advisories {
+        let of = compiled.built.map_or("an unknown day".to_owned(), |built| day(built).to_string());
+        sources.push(format!("the advisories of {of}"));
+    }
+    if sources.is_empty() {
+        sources.push("nothing: there are neither package indices nor advisories".to_owned());
+    }
+    let packages = count(report.facts.packages.len(), "package", "packages");
+    writeln!(out)?;
+    for line in wrap(&format!("Judged {packages} by {}.", sources.join(" and by ")), WIDTH) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// Ends with the one command to type.
+fn write_command(out: &mut dyn Write, report: &Report, actions: &[Action<'_>]) -> io::Result<()> {
+    let Some(database) = report.facts.database.found().copied() else { return Ok(()) };
+    let indices = report.facts.archive.found().is_some_and(|a| !a.indices.is_empty());
+    let upgrades: Vec<&str> = actions
+        .iter()
+        .filter(|a| matches!(a.key, ActionKey::Upgrade(_)))
+        .map(|a| a.command)
+        .collect();
+    let command = match (upgrades.as_slice(), indices) {
+        ([], true) => return Ok(()),
+        ([], false) | (_, false) => format!("{}, then inspect again", report::refresh(database)),
+        ([one], true) => (*one).to_owned(),
+        (_, true) => everything(database).to_owned(),
+    };
+    writeln!(out, "\nRun:  {}", for_terminal(&command))
+}
+
+fn everything(database: Database) -> &'static str {
+    match database {
+        Database::Dpkg => "apt-get update && apt-get dist-upgrade",
+        Database::Rpm => "dnf upgrade --refresh",
+        Database::Apk => "apk upgrade --update-cache",
+    }
+}
+
+/// Breaks a text into lines of at most `width` characters, between words where that is possible.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut word = word;
+        loop {
+            let line = lines.last_mut().expect("there is always a line");
+            let used = line.chars().count();
+            let length = word.chars().count();
+            let gap = usize::from(used > 0);
+            if used + gap + length <= width {
+                if gap == 1 {
+                    line.push(' ');
+                }
+                line.push_str(word);
+                break;
+            }
+            if used > 0 {
+                lines.push(String::new());
+                continue;
+            }
+            let cut = word.char_indices().nth(width).map_or(word.len(), |(at, _)| at);
+            let (head, tail) = word.split_at(cut);
+            line.push_str(head);
+            word = tail;
+            lines.push(String::new());
+        }
+    }
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrap;
+
+    #[test]
+    fn a_line_never_outgrows_its_width() {
+        for text in
+            ["", "a", "one two three", "averyveryverylongword", "ab averyveryverylongword cd"]
+        {
+            for line in wrap(text, 8) {
+                assert!((1..=8).contains(&line.chars().count()), "{text:?}: {line:?}");
+            }
+        }
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("abcdefghijk", 8), ["abcdefgh", "ijk"]);
+    }
+}
