@@ -39,7 +39,8 @@ pub fn run(repository: &Repository, check: bool) -> anyhow::Result<ExitCode> {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;
             }
-            fs::write(&path, &page.text).with_context(|| format!("cannot write {}", path.display()))?;
+            fs::write(&path, &page.text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
             crate::say(format_args!("wrote {}", page.path.display()));
         }
     }
@@ -69,14 +70,26 @@ pub fn from_sources(repository: &Repository) -> anyhow::Result<Vec<Page>> {
     Ok(pages)
 }
 
-fn cards(repository: &Repository, files: &[PathBuf], folder: &str, page: &str, title: &str, opening: &str) -> anyhow::Result<Page> {
+fn cards(
+    repository: &Repository,
+    files: &[PathBuf],
+    folder: &str,
+    page: &str,
+    title: &str,
+    opening: &str,
+) -> anyhow::Result<Page> {
     let mut text = format!("# {title}\n\n{NOTE}\n{opening}");
     for name in rooms::things(files, folder) {
         let file = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]
             .into_iter()
             .find(|f| repository.path(f).is_file())
-            .with_context(|| format!("{folder}/{name} is neither a file nor a folder with mod.rs"))?;
-        put(&mut text, format_args!("\n## `{}`\n\n{}", name.replace('_', "-"), card(&repository.read(file)?)));
+            .with_context(|| {
+                format!("{folder}/{name} is neither a file nor a folder with mod.rs")
+            })?;
+        put(
+            &mut text,
+            format_args!("\n## `{}`\n\n{}", name.replace('_', "-"), card(&repository.read(file)?)),
+        );
     }
     Ok(Page { path: format!("docs/reference/{page}.md").into(), text })
 }
@@ -90,7 +103,9 @@ fn card(source: &str) -> String {
 /// Makes the page of the commands from what the executable says.
 fn commands(repository: &Repository) -> anyhow::Result<Page> {
     let muster = repository.muster("dev")?;
-    let mut text = format!("# Commands\n\n{NOTE}\nManual pages: `muster man FOLDER`. Completions: `muster completions SHELL`.\n");
+    let mut text = format!(
+        "# Commands\n\n{NOTE}\nManual pages: `muster man FOLDER`. Completions: `muster completions SHELL`.\n"
+    );
     let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
     while let Some(words) = waiting.pop() {
         let run = Command::new(&muster)
@@ -116,7 +131,8 @@ fn commands(repository: &Repository) -> anyhow::Result<Page> {
 
 /// Returns the names under `Commands:` in a help text.
 fn subcommands(help: &str) -> Vec<String> {
-    let listed = help.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    let listed =
+        help.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
     listed
         .filter(|l| l.starts_with("  ") && !l.starts_with("   "))
         .filter_map(|l| l.split_whitespace().next())
@@ -149,13 +165,25 @@ fn properties(text: &mut String, title: &str, part: &Value) {
     let Some(keys) = part.get("properties").and_then(Value::as_object) else {
         return put(text, format_args!("{}\n", kind(part)));
     };
-    let required: Vec<_> =
-        part.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<_> = part
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     text.push_str("| key | holds | always | means |\n|---|---|---|---|\n");
     for (name, value) in keys {
         let always = if required.contains(&name.as_str()) { "yes" } else { "" };
         let means = value.get("description").and_then(Value::as_str).unwrap_or_default();
-        put(text, format_args!("| `{name}` | {} | {always} | {} |\n", kind(value), means.replace('|', "\\|")));
+        put(
+            text,
+            format_args!(
+                "| `{name}` | {} | {always} | {} |\n",
+                kind(value),
+                means.replace('|', "\\|")
+            ),
+        );
     }
 }
 
@@ -165,31 +193,48 @@ fn kind(part: &Value) -> String {
         return format!("`{}`", target.rsplit('/').next().unwrap_or(target));
     }
     if let Some(words) = part.get("enum").and_then(Value::as_array) {
-        return words.iter().map(|w| format!("`{}`", w.as_str().map_or_else(|| w.to_string(), str::to_owned))).collect::<Vec<_>>().join(", ");
+        return words
+            .iter()
+            .map(|w| format!("`{}`", w.as_str().map_or_else(|| w.to_string(), str::to_owned)))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     if let Some(word) = part.get("const") {
         return format!("`{}`", word.as_str().unwrap_or_default());
     }
-    if let Some(choices) = ["oneOf", "anyOf", "allOf"].into_iter().find_map(|k| part.get(k)?.as_array()) {
+    if let Some(choices) =
+        ["oneOf", "anyOf", "allOf"].into_iter().find_map(|k| part.get(k)?.as_array())
+    {
         return choices.iter().map(kind).collect::<Vec<_>>().join(" or ");
     }
-    let one = |name: &str| match (name, part.get("items"), part.get("format").and_then(Value::as_str)) {
-        ("array", Some(items), _) => format!("list of {}", kind(items)),
-        ("string", _, Some("date-time")) => "time".into(),
-        ("string", _, Some("date")) => "day".into(),
-        (name, ..) => name.to_owned(),
-    };
+    let one =
+        |name: &str| match (name, part.get("items"), part.get("format").and_then(Value::as_str)) {
+            ("array", Some(items), _) => format!("list of {}", kind(items)),
+            ("string", _, Some("date-time")) => "time".into(),
+            ("string", _, Some("date")) => "day".into(),
+            (name, ..) => name.to_owned(),
+        };
     match part.get("type") {
         Some(Value::String(name)) => one(name),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(one).collect::<Vec<_>>().join(" or "),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).map(one).collect::<Vec<_>>().join(" or ")
+        }
         _ => "anything".into(),
     }
 }
 
-fn fuzz_manifest(feeds: &std::collections::BTreeSet<String>, inspectors: &std::collections::BTreeSet<String>) -> Page {
+fn fuzz_manifest(
+    feeds: &std::collections::BTreeSet<String>,
+    inspectors: &std::collections::BTreeSet<String>,
+) -> Page {
     let mut text = String::from(include_str!("codegen/fuzz-manifest.toml"));
     let mut target = |name: &str, file: &str| {
-        put(&mut text, format_args!("\n[[bin]]\nname = \"{name}\"\npath = \"fuzz_targets/{file}.rs\"\ntest = false\ndoc = false\nbench = false\n"));
+        put(
+            &mut text,
+            format_args!(
+                "\n[[bin]]\nname = \"{name}\"\npath = \"fuzz_targets/{file}.rs\"\ntest = false\ndoc = false\nbench = false\n"
+            ),
+        );
     };
     for one in FUZZ_TARGETS {
         target(one, one);
@@ -216,7 +261,8 @@ mod tests {
 
     #[test]
     fn a_card_ends_where_the_code_begins() {
-        let source = "//! The first line.\n//!\n//! More:\n//!   indented\n\nuse x;\n//! not this\n";
+        let source =
+            "//! The first line.\n//!\n//! More:\n//!   indented\n\nuse x;\n//! not this\n";
         assert_eq!(card(source), "The first line.\n\nMore:\n  indented\n");
     }
 

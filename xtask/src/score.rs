@@ -51,10 +51,14 @@ pub fn run(repository: &Repository, options: &Options) -> anyhow::Result<ExitCod
     };
     let figures = measure(&shared.join("data/score.py"), &muster)?;
     if options.bless {
-        let text = format!("# Golden numbers of `cargo xtask score`; written by `cargo xtask score --bless`.\n\n{}", toml::to_string(&figures.rounded())?);
+        let text = format!(
+            "# Golden numbers of `cargo xtask score`; written by `cargo xtask score --bless`.\n\n{}",
+            toml::to_string(&figures.rounded())?
+        );
         fs::write(repository.path(GOLDEN), text).context("cannot write the golden numbers")?;
     }
-    let golden: Figures = toml::from_str(&repository.read(GOLDEN)?).with_context(|| format!("cannot read {GOLDEN}"))?;
+    let golden: Figures = toml::from_str(&repository.read(GOLDEN)?)
+        .with_context(|| format!("cannot read {GOLDEN}"))?;
     let verdicts = compare(&golden, &figures);
     for verdict in &verdicts {
         crate::answer(&format!("{verdict}\n"));
@@ -71,9 +75,14 @@ fn measure(script: &Path, muster: &Path) -> anyhow::Result<Figures> {
         run.arg(script).args(words).arg("--muster").arg(muster).args(["--format", "json"]);
         let output = run.output().context("cannot run python3")?;
         if !output.status.success() {
-            bail!("score.py {} failed: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "score.py {} failed: {}",
+                words.join(" "),
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
-        serde_json::from_slice(&output.stdout).with_context(|| format!("score.py {} wrote no JSON", words.join(" ")))
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("score.py {} wrote no JSON", words.join(" ")))
     };
     let mut figures = Figures::default();
     figures.add_versions(&ask(&["versions"])?);
@@ -105,7 +114,8 @@ impl Figures {
     fn add_versions(&mut self, answer: &Value) {
         for row in rows(answer) {
             for key in ["wrong", "unparsable"] {
-                self.at_most.insert(format!("versions {} {key}", word(row, "file")), size(row, key));
+                self.at_most
+                    .insert(format!("versions {} {key}", word(row, "file")), size(row, key));
             }
         }
     }
@@ -123,8 +133,10 @@ impl Figures {
             }
         }
         for row in answer.get("rpm").into_iter().flat_map(rows) {
-            self.at_least.insert(format!("{set} {} offered", word(row, "host")), size(row, "offered"));
-            self.at_least.insert(format!("{set} {} flagged", word(row, "host")), size(row, "flagged"));
+            self.at_least
+                .insert(format!("{set} {} offered", word(row, "host")), size(row, "offered"));
+            self.at_least
+                .insert(format!("{set} {} flagged", word(row, "host")), size(row, "flagged"));
         }
         self.at_most.insert(format!("{set} failed"), size(answer, "failed"));
     }
@@ -156,13 +168,18 @@ fn compare(golden: &Figures, now: &Figures) -> Vec<String> {
                     lines.push(format!("WORSE {name}: {got:.4}, golden {want}"));
                 }
                 Some(got) if (got - want) * sign > TOLERANCE => {
-                    lines.push(format!("better {name}: {got:.4}, golden {want}: raise the golden number"));
+                    lines.push(format!(
+                        "better {name}: {got:.4}, golden {want}: raise the golden number"
+                    ));
                 }
                 Some(_) => {}
             }
         }
         for name in now.keys().filter(|n| !golden.contains_key(*n)) {
-            lines.push(format!("new {name}: {:.4}, without a golden number", now.get(name).copied().unwrap_or_default()));
+            lines.push(format!(
+                "new {name}: {:.4}, without a golden number",
+                now.get(name).copied().unwrap_or_default()
+            ));
         }
     };
     all(&golden.at_least, &now.at_least, 1.0);

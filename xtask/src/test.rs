@@ -78,13 +78,17 @@ fn summary(outcomes: &[(&str, Outcome, Duration)]) -> String {
     for (line, times) in &not_run {
         put(&mut text, format_args!("{line} ({times}×)\n"));
     }
-    let failures: Vec<_> = outcomes.iter().flat_map(|(n, o, _)| o.failures.iter().map(move |f| (n, f))).collect();
+    let failures: Vec<_> =
+        outcomes.iter().flat_map(|(n, o, _)| o.failures.iter().map(move |f| (n, f))).collect();
     for (name, failure) in &failures {
         put(&mut text, format_args!("FAILED {name}: {failure}\n"));
     }
     match (failures.len(), not_run.values().sum::<usize>()) {
         (0, 0) => text.push_str("everything ran, and passed\n"),
-        (0, skipped) => put(&mut text, format_args!("everything that ran passed; {skipped} could not run here\n")),
+        (0, skipped) => put(
+            &mut text,
+            format_args!("everything that ran passed; {skipped} could not run here\n"),
+        ),
         (failed, _) => put(&mut text, format_args!("{failed} failed\n")),
     }
     text
@@ -120,14 +124,22 @@ fn documented(repository: &Repository) -> anyhow::Result<Outcome> {
 
 fn generated(repository: &Repository) -> anyhow::Result<Outcome> {
     let code = codegen::run(repository, true)?;
-    Ok(Outcome::of(code == ExitCode::SUCCESS, "a reference page is stale: run `cargo xtask codegen`"))
+    Ok(Outcome::of(
+        code == ExitCode::SUCCESS,
+        "a reference page is stale: run `cargo xtask codegen`",
+    ))
 }
 
 fn scored(repository: &Repository) -> anyhow::Result<Outcome> {
     if repository.shared().is_none() {
         let failures = if requires_all() { vec!["needs ../shared".into()] } else { Vec::new() };
         let said = "not run".into();
-        return Ok(Outcome { not_run: vec!["not run: needs ../shared".into()], failures, said, ..Outcome::default() });
+        return Ok(Outcome {
+            not_run: vec!["not run: needs ../shared".into()],
+            failures,
+            said,
+            ..Outcome::default()
+        });
     }
     let code = score::run(repository, &score::Options::default())?;
     Ok(Outcome::of(code == ExitCode::SUCCESS, "a figure fell below its golden number"))
@@ -136,7 +148,8 @@ fn scored(repository: &Repository) -> anyhow::Result<Outcome> {
 /// Runs the tests, shows what fails as it comes, and keeps everything in a log.
 fn tested(repository: &Repository) -> anyhow::Result<Outcome> {
     let words = ["test", "--workspace", "--no-fail-fast", "--", "--show-output"];
-    let mut run = repository.cargo(&words).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+    let mut run =
+        repository.cargo(&words).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = run.stdout.take().context("its output was asked for")?;
     let mut report = Report::default();
     for line in BufReader::new(output).split(b'\n') {
@@ -215,9 +228,12 @@ mod tests {
 
     #[test]
     fn the_last_screen_tells_what_is_missing() {
-        let skipped = Outcome { not_run: vec!["not run: needs ruby".into(); 2], ..Outcome::default() };
+        let skipped =
+            Outcome { not_run: vec!["not run: needs ruby".into(); 2], ..Outcome::default() };
         let text = summary(&[("test", skipped, Duration::from_millis(1500))]);
-        assert!(text.contains("not run: needs ruby (2×)\neverything that ran passed; 2 could not run here\n"));
+        assert!(text.contains(
+            "not run: needs ruby (2×)\neverything that ran passed; 2 could not run here\n"
+        ));
         let text = summary(&[("fmt", Outcome::of(false, "run it"), Duration::ZERO)]);
         assert!(text.ends_with("FAILED fmt: run it\n1 failed\n"));
     }

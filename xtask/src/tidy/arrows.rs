@@ -19,12 +19,19 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Crates of others that only some of ours may use.
-const KEPT_TO: [(&str, &[&str]); 2] = [("clap", &["muster", "xtask"]), ("anyhow", &["muster", "xtask"])];
+const KEPT_TO: [(&str, &[&str]); 2] =
+    [("clap", &["muster", "xtask"]), ("anyhow", &["muster", "xtask"])];
 
-pub(super) fn check(repository: &Repository, files: &[PathBuf], findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn check(
+    repository: &Repository,
+    files: &[PathBuf],
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     for file in files.iter().filter(|f| name_of(f) == "Cargo.toml" && is_member(f)) {
-        let manifest: toml::Table =
-            repository.read(file)?.parse().with_context(|| format!("cannot read {}", file.display()))?;
+        let manifest: toml::Table = repository
+            .read(file)?
+            .parse()
+            .with_context(|| format!("cannot read {}", file.display()))?;
         judge(file, &manifest, findings);
     }
     Ok(())
@@ -38,7 +45,11 @@ fn judge(file: &Path, manifest: &toml::Table, findings: &mut Findings) {
     let name = manifest.get("package").and_then(|p| p.get("name")).and_then(|n| n.as_str());
     let name = name.unwrap_or_default();
     let Some(layer) = layer_of(name) else {
-        return findings.fault(file, None, format!("`{name}` stands in no layer: add it to LAYERS"));
+        return findings.fault(
+            file,
+            None,
+            format!("`{name}` stands in no layer: add it to LAYERS"),
+        );
     };
     for section in ["dependencies", "build-dependencies", "dev-dependencies"] {
         let used = manifest.get(section).and_then(|d| d.as_table());
@@ -46,7 +57,11 @@ fn judge(file: &Path, manifest: &toml::Table, findings: &mut Findings) {
             if let Some(theirs) = layer_of(other)
                 && theirs >= layer
             {
-                findings.fault(file, None, format!("`{name}` may not use `{other}`: it stands no lower"));
+                findings.fault(
+                    file,
+                    None,
+                    format!("`{name}` may not use `{other}`: it stands no lower"),
+                );
             }
             let kept = KEPT_TO.iter().find(|(crate_name, _)| crate_name == other);
             if let Some((_, by)) = kept
@@ -74,7 +89,9 @@ mod tests {
 
     #[test]
     fn an_arrow_upward_or_sideways_is_a_fault() {
-        let manifest = |name: &str, uses: &str| format!("[package]\nname = \"{name}\"\n[dependencies]\n{uses}.workspace = true\n");
+        let manifest = |name: &str, uses: &str| {
+            format!("[package]\nname = \"{name}\"\n[dependencies]\n{uses}.workspace = true\n")
+        };
         assert!(faults(&manifest("muster-inspect", "muster-sandbox")).is_empty());
         assert!(faults(&manifest("muster-match", "muster-core")).is_empty());
         assert_eq!(faults(&manifest("muster-match", "muster-feed")).len(), 1);

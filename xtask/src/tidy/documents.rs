@@ -4,7 +4,7 @@ use super::Findings;
 use crate::repository::Repository;
 
 /// The commands of the README, in order.
-pub const COMMANDS: [&str; 2] = ["cargo run --release -- inspect", "cargo xtask test"];
+pub(super) const COMMANDS: [&str; 2] = ["cargo run --release -- inspect", "cargo xtask test"];
 
 pub(super) fn check(repository: &Repository, findings: &mut Findings) -> anyhow::Result<()> {
     let changelog = repository.read("CHANGELOG.md")?;
@@ -14,7 +14,11 @@ pub(super) fn check(repository: &Repository, findings: &mut Findings) -> anyhow:
     let readme = repository.read("README.md")?;
     let commands = commands(&readme);
     if commands != COMMANDS {
-        findings.fault("README.md", None, format!("sets up with {commands:?}, and not with {COMMANDS:?}"));
+        findings.fault(
+            "README.md",
+            None,
+            format!("sets up with {commands:?}, and not with {COMMANDS:?}"),
+        );
     }
     for page in ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "STYLE.md", "LICENSE"] {
         if !repository.path(page).is_file() {
@@ -32,7 +36,9 @@ fn commands(readme: &str) -> Vec<&str> {
         match line {
             "```sh" => inside = true,
             "```" => inside = false,
-            _ if inside && !line.is_empty() => found.push(line.split(" #").next().unwrap_or(line).trim()),
+            _ if inside && !line.is_empty() => {
+                found.push(line.split(" #").next().unwrap_or(line).trim())
+            }
             _ if !inside && line.starts_with("## ") && !found.is_empty() => break,
             _ => {}
         }

@@ -33,17 +33,23 @@ struct Package {
 }
 
 pub(super) fn check(repository: &Repository, findings: &mut Findings) -> anyhow::Result<()> {
-    let deny: Deny = toml::from_str(&repository.read("deny.toml")?).context("cannot read deny.toml")?;
-    let words = ["metadata", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"];
+    let deny: Deny =
+        toml::from_str(&repository.read("deny.toml")?).context("cannot read deny.toml")?;
+    let words =
+        ["metadata", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"];
     let run = repository.cargo(&words).output().context("cannot run cargo")?;
     if !run.status.success() {
         bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&run.stderr));
     }
-    let metadata: Metadata = serde_json::from_slice(&run.stdout).context("cargo metadata wrote no metadata")?;
+    let metadata: Metadata =
+        serde_json::from_slice(&run.stdout).context("cargo metadata wrote no metadata")?;
     for package in metadata.packages {
         let licence = package.license.unwrap_or_default();
         if !is_allowed(&licence, &deny.licenses.allow) {
-            let what = format!("{} {} is under `{licence}`, which is not allowed", package.name, package.version);
+            let what = format!(
+                "{} {} is under `{licence}`, which is not allowed",
+                package.name, package.version
+            );
             findings.fault("deny.toml", None, what);
         }
     }
@@ -57,7 +63,11 @@ fn is_allowed(licence: &str, allowed: &BTreeSet<String>) -> bool {
         && let Some((inside, after)) = rest.split_once(')')
     {
         // A bracket stands for the answer to what it holds.
-        let answer = if is_allowed(inside, allowed) { allowed.first().map_or("", String::as_str) } else { "" };
+        let answer = if is_allowed(inside, allowed) {
+            allowed.first().map_or("", String::as_str)
+        } else {
+            ""
+        };
         return is_allowed(&format!("{before}{answer}{after}"), allowed);
     }
     flat.split(" OR ").any(|choice| choice.split(" AND ").all(|one| allowed.contains(one.trim())))

@@ -22,7 +22,11 @@ const ROOMS: [Room; 2] = [
     },
 ];
 
-pub(super) fn check(repository: &Repository, files: &[PathBuf], findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn check(
+    repository: &Repository,
+    files: &[PathBuf],
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     for room in &ROOMS {
         listed(repository, files, room, findings)?;
     }
@@ -40,7 +44,12 @@ pub(crate) fn things(files: &[PathBuf], folder: &str) -> BTreeSet<String> {
     files.iter().filter_map(first).filter(|n| n != "mod").collect()
 }
 
-fn listed(repository: &Repository, files: &[PathBuf], room: &Room, findings: &mut Findings) -> anyhow::Result<()> {
+fn listed(
+    repository: &Repository,
+    files: &[PathBuf],
+    room: &Room,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     let list = Path::new(room.folder).join("mod.rs");
     let text = repository.read(&list)?;
     for name in things(files, room.folder) {
@@ -53,12 +62,22 @@ fn listed(repository: &Repository, files: &[PathBuf], room: &Room, findings: &mu
         let kebab = name.replace('_', "-");
         let has_fixture = files.iter().any(|f| {
             f.strip_prefix(room.fixtures).is_ok_and(|below| {
-                let first = below.components().next().and_then(|c| c.as_os_str().to_str()).unwrap_or_default();
-                [&name, &kebab].into_iter().any(|n| first == n || first.strip_prefix(n.as_str()).is_some_and(|r| r.starts_with('.')))
+                let first = below
+                    .components()
+                    .next()
+                    .and_then(|c| c.as_os_str().to_str())
+                    .unwrap_or_default();
+                [&name, &kebab].into_iter().any(|n| {
+                    first == n || first.strip_prefix(n.as_str()).is_some_and(|r| r.starts_with('.'))
+                })
             })
         });
         if !has_fixture {
-            findings.fault(&list, None, format!("`{name}` has no fixture {}/{kebab}", room.fixtures));
+            findings.fault(
+                &list,
+                None,
+                format!("`{name}` has no fixture {}/{kebab}", room.fixtures),
+            );
         }
         let corpus = format!("fuzz/corpus/{}_{name}", room.target);
         if !files.iter().any(|f| f.starts_with(&corpus)) {
@@ -69,7 +88,11 @@ fn listed(repository: &Repository, files: &[PathBuf], room: &Room, findings: &mu
 }
 
 /// Every target is listed in the manifest, has a corpus, and no corpus is without a target.
-fn fuzz_targets(repository: &Repository, files: &[PathBuf], findings: &mut Findings) -> anyhow::Result<()> {
+fn fuzz_targets(
+    repository: &Repository,
+    files: &[PathBuf],
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     let manifest = Path::new("fuzz/Cargo.toml");
     let text = repository.read(manifest)?;
     for file in files.iter().filter(|f| f.starts_with("fuzz/fuzz_targets")) {
@@ -82,9 +105,16 @@ fn fuzz_targets(repository: &Repository, files: &[PathBuf], findings: &mut Findi
 }
 
 /// A fixture is alive if some source names it, its folder, or a folder above it.
-fn dead_fixtures(repository: &Repository, files: &[PathBuf], findings: &mut Findings) -> anyhow::Result<()> {
+fn dead_fixtures(
+    repository: &Repository,
+    files: &[PathBuf],
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     let mut sources = String::new();
-    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "rs") && !f.starts_with("fixtures")) {
+    for file in files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "rs") && !f.starts_with("fixtures"))
+    {
         sources.push_str(&repository.read(file)?);
     }
     let folders: BTreeSet<_> = files
@@ -94,8 +124,14 @@ fn dead_fixtures(repository: &Repository, files: &[PathBuf], findings: &mut Find
         .collect();
     for folder in folders {
         let Some(name) = folder.to_str() else { continue };
-        if !sources.contains(&format!("fixtures/{name}")) && !sources.contains(&format!("\"{name}\"")) {
-            findings.fault(Path::new("fixtures").join(name), None, "no source names it: a dead fixture");
+        if !sources.contains(&format!("fixtures/{name}"))
+            && !sources.contains(&format!("\"{name}\""))
+        {
+            findings.fault(
+                Path::new("fixtures").join(name),
+                None,
+                "no source names it: a dead fixture",
+            );
         }
     }
     Ok(())
@@ -107,11 +143,16 @@ mod tests {
 
     #[test]
     fn a_thing_is_a_file_or_a_folder_beside_the_list() {
-        let files: Vec<PathBuf> =
-            ["x/feeds/mod.rs", "x/feeds/kev.rs", "x/feeds/csaf/tree.rs", "x/feeds/csaf.rs", "y/a.rs"]
-                .into_iter()
-                .map(PathBuf::from)
-                .collect();
+        let files: Vec<PathBuf> = [
+            "x/feeds/mod.rs",
+            "x/feeds/kev.rs",
+            "x/feeds/csaf/tree.rs",
+            "x/feeds/csaf.rs",
+            "y/a.rs",
+        ]
+        .into_iter()
+        .map(PathBuf::from)
+        .collect();
         let got: Vec<_> = things(&files, "x/feeds").into_iter().collect();
         assert_eq!(got, ["csaf", "kev"]);
     }

@@ -13,7 +13,11 @@ const LONG: usize = 800;
 /// Files of these kinds are text that people wrote.
 const TEXT: [&str; 10] = ["rs", "toml", "md", "py", "rb", "js", "php", "pl", "sh", "java"];
 
-pub(super) fn check(repository: &Repository, files: &[PathBuf], findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) fn check(
+    repository: &Repository,
+    files: &[PathBuf],
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     for file in files.iter().filter(|f| is_text(f)) {
         let text = repository.read(file)?;
         if file.extension().is_some_and(|e| e == "rs") {
@@ -54,12 +58,21 @@ fn rust(file: &Path, text: &str, findings: &mut Findings) {
 
 fn lines(file: &Path, text: &str, findings: &mut Findings) {
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME")];
-    let paths = [concat!("/wo", "rk/"), concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/ro", "ot/.")];
+    let paths = [
+        concat!("/wo", "rk/"),
+        concat!("/ho", "me/"),
+        concat!("/Us", "ers/"),
+        concat!("/ro", "ot/."),
+    ];
     for (number, line) in text.lines().enumerate() {
         if let Some(mark) = marks.iter().find(|m| has_word(line, m))
             && !names_an_issue(line)
         {
-            findings.fault(file, Some(number + 1), format!("{mark} without the number of an issue"));
+            findings.fault(
+                file,
+                Some(number + 1),
+                format!("{mark} without the number of an issue"),
+            );
         }
         if let Some(path) = paths.iter().find(|p| line.contains(**p)) {
             findings.fault(file, Some(number + 1), format!("`{path}` is a path of some machine"));
