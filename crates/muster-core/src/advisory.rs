@@ -325,6 +325,8 @@ pub struct Problem {
 
 /// What takes in a feed as it is read.
 pub trait Sink {
+    /// Is told which feed the items that follow come from.
+    fn begin(&mut self, _feed: &'static str) {}
     /// Takes one item. It may borrow from the feed's buffer, which is gone when this returns.
     fn item(&mut self, item: Item<'_>);
     /// Takes note of something that was not understood; reading goes on.

@@ -1,39 +1,305 @@
-//! Opens what a person names as a feed. Being written.
+//! Opens what a person names as a feed: a file, a folder, an archive, packed or not, and hands over its documents.
+//!
+//! What a thing is, is told from its first bytes, never from its name. A packed archive is opened too (`.tar.zst`),
+//! but not an archive within an archive. Names of members are only names: nothing is written anywhere.
 
-use std::path::Path;
+mod open;
 
-use muster_core::advisory::Sink;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use muster_core::advisory::{Item, Problem, Sink};
 use muster_core::time::Instant;
 
-/// A source that was read.
-pub struct Source {
-    pub path: String,
-    pub format: &'static str,
-    pub records: u64,
-    pub withdrawn: u64,
-    pub problems: u64,
-    pub newest: Option<Instant>,
-    pub digest: [u8; 32],
-}
+use crate::feeds::FEEDS;
+use crate::{Document, Feed, Recognised};
 
-/// Why a source cannot be read.
+/// Bytes of a document that feeds are shown when they are asked whether it is theirs.
+pub const HEAD: usize = 4096;
+/// Unpacked bytes that are read of one source before it is taken for a bomb.
+pub const MAX_UNPACKED: u64 = 16 << 30;
+/// Members of an archive, or files of a folder, that are read.
+pub const MAX_MEMBERS: u64 = 2_000_000;
+/// Documents of another kind that are named one by one.
+const MAX_STRANGERS: u64 = 100;
+
+/// Why a source cannot be read at all.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Error(String);
-
-pub fn format_named(_name: &str) -> Option<&'static str> {
-    None
+#[non_exhaustive]
+pub enum Error {
+    /// The system did not give it.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is nothing that can be read: a device, a socket.
+    #[error("is neither a file nor a folder")]
+    Special,
+    /// Nothing in it is of a feed that Muster knows.
+    #[error("is of no feed that Muster reads ({}); FORMAT=PATH says which it is", names())]
+    Unrecognised,
+    /// It has fewer documents than one.
+    #[error("is empty")]
+    Empty,
 }
 
-pub fn digest(_path: &Path) -> Result<[u8; 32], Error> {
-    Ok([0; 32])
+/// What was read of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The source, as it was named.
+    pub path: String,
+    /// The feed.
+    pub format: &'static str,
+    /// Records and other items in it.
+    pub records: u64,
+    /// Records that are withdrawn.
+    pub withdrawn: u64,
+    /// What was not understood.
+    pub problems: u64,
+    /// The newest time any record carries.
+    pub newest: Option<Instant>,
 }
 
+/// Returns the feed of that name, as it calls itself.
+pub fn format_named(name: &str) -> Option<&'static str> {
+    feed_named(name).map(Feed::name)
+}
+
+fn feed_named(name: &str) -> Option<&'static dyn Feed> {
+    FEEDS.iter().copied().find(|f| f.name() == name)
+}
+
+fn names() -> String {
+    FEEDS.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns a digest of what a source holds. The place where it lies does not enter, so that sources can be put into
+/// an order that depends on nothing but them.
+pub fn digest(path: &Path) -> Result<[u8; 32], Error> {
+    let meta = fs::metadata(path)?;
+    if meta.is_file() {
+        return Ok(*hash_file(path)?.as_bytes());
+    }
+    if !meta.is_dir() {
+        return Err(Error::Special);
+    }
+    let mut hasher = blake3::Hasher::new();
+    for file in files(path)? {
+        let name = file.strip_prefix(path).unwrap_or(&file).to_string_lossy().into_owned();
+        hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+        hasher.update(hash_file(&file)?.as_bytes());
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
+
+fn hash_file(path: &Path) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(BufReader::with_capacity(1 << 16, File::open(path)?))?;
+    Ok(hasher.finalize())
+}
+
+/// Lists the files of a folder and the folders below it, in the order of their names. Links are not followed.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                files.push(entry.path());
+            }
+            if files.len() as u64 + folders.len() as u64 > MAX_MEMBERS {
+                return Err(
+                    io::Error::other(format!("it has more than {MAX_MEMBERS} files")).into()
+                );
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Reads a source into `sink`; `forced` names its feed outright, `progress` is told how many of its bytes are read.
 pub fn read(
-    _path: &Path,
-    _forced: Option<&str>,
-    _sink: &mut dyn Sink,
-    _progress: &mut dyn FnMut(u64),
+    path: &Path,
+    forced: Option<&str>,
+    sink: &mut dyn Sink,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<Source, Error> {
-    Err(Error("not here yet".into()))
+    let name = path.display().to_string();
+    let mut reading = Reading::new(name.clone(), forced.and_then(feed_named), sink);
+    let meta = fs::metadata(path)?;
+    if meta.is_dir() {
+        let mut done = 0;
+        for file in files(path)? {
+            let member = file.strip_prefix(path).unwrap_or(&file).to_string_lossy().into_owned();
+            open::file(&file, &format!("{name}/{member}"), &mut reading, &mut |at| {
+                progress(done + at);
+            });
+            done += fs::metadata(&file).map_or(0, |m| m.len());
+        }
+    } else if meta.is_file() {
+        open::file(path, &name, &mut reading, progress);
+    } else {
+        return Err(Error::Special);
+    }
+    reading.finish()
+}
+
+/// A source while it is read.
+struct Reading<'s> {
+    source: Source,
+    feed: Option<&'static dyn Feed>,
+    sink: &'s mut dyn Sink,
+    begun: bool,
+    strangers: u64,
+    documents: u64,
+    unpacked: u64,
+    /// What was not recognised before the feed was known.
+    waiting: Vec<(String, Vec<u8>)>,
+}
+
+impl<'s> Reading<'s> {
+    fn new(path: String, feed: Option<&'static dyn Feed>, sink: &'s mut dyn Sink) -> Self {
+        let format = feed.map_or("", Feed::name);
+        let source = Source { path, format, records: 0, withdrawn: 0, problems: 0, newest: None };
+        Self {
+            source,
+            feed,
+            sink,
+            begun: false,
+            strangers: 0,
+            documents: 0,
+            unpacked: 0,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Notes something about a document that lies outside any feed's knowledge.
+    fn problem(&mut self, path: &str, what: impl Into<String>) {
+        self.source.problems += 1;
+        self.sink.problem(Problem { path: path.to_owned(), line: None, what: what.into() });
+    }
+
+    /// Hands one document to the feed it belongs to.
+    fn document(&mut self, path: &str, reader: &mut dyn io::Read) {
+        self.documents += 1;
+        let mut head = Vec::with_capacity(HEAD);
+        if let Err(error) = (&mut *reader).take(HEAD as u64).read_to_end(&mut head) {
+            self.problem(path, format!("reading stopped: {error}"));
+            return;
+        }
+        let forced = !self.source.format.is_empty() && !self.begun;
+        let asked: &[&'static dyn Feed] = match &self.feed {
+            Some(feed) => std::slice::from_ref(feed),
+            None => FEEDS,
+        };
+        let answers: Vec<Recognised> = asked.iter().map(|f| f.recognises(path, &head)).collect();
+        let found =
+            asked.iter().zip(&answers).find(|(_, a)| **a == Recognised::Yes).map(|(f, _)| *f);
+        match found.or(self.feed.filter(|_| forced)) {
+            Some(feed) => self.read(feed, path, &head, reader),
+            None if answers.contains(&Recognised::Companion) || head.is_empty() => {}
+            None if self.feed.is_none() => self.waiting.push((path.to_owned(), head)),
+            None => self.stranger(path),
+        }
+    }
+
+    fn read(
+        &mut self,
+        feed: &'static dyn Feed,
+        path: &str,
+        head: &[u8],
+        reader: &mut dyn io::Read,
+    ) {
+        self.feed = Some(feed);
+        self.source.format = feed.name();
+        if !self.begun {
+            self.begun = true;
+            self.sink.begin(feed.name());
+        }
+        let whole = io::Read::chain(
+            head,
+            Bounded {
+                reader,
+                left: MAX_UNPACKED.saturating_sub(self.unpacked),
+                read: &mut self.unpacked,
+            },
+        );
+        let mut reader = BufReader::with_capacity(1 << 16, whole);
+        let mut counting = Counting { source: &mut self.source, sink: &mut *self.sink };
+        feed.read(&mut Document { path, reader: &mut reader }, &mut counting);
+    }
+
+    fn stranger(&mut self, path: &str) {
+        self.strangers += 1;
+        if self.strangers <= MAX_STRANGERS {
+            self.problem(path, format!("is not of the feed {}: passed over", self.source.format));
+        }
+    }
+
+    fn finish(mut self) -> Result<Source, Error> {
+        let Some(feed) = self.feed.filter(|_| self.begun) else {
+            return Err(if self.documents == 0 && self.source.problems == 0 {
+                Error::Empty
+            } else {
+                Error::Unrecognised
+            });
+        };
+        for (path, head) in std::mem::take(&mut self.waiting) {
+            if feed.recognises(&path, &head) != Recognised::Companion {
+                self.stranger(&path);
+            }
+        }
+        if self.strangers > MAX_STRANGERS {
+            let rest = self.strangers - MAX_STRANGERS;
+            let path = self.source.path.clone();
+            self.problem(
+                &path,
+                format!("{rest} more documents are not of the feed {}", feed.name()),
+            );
+        }
+        Ok(self.source)
+    }
+}
+
+/// Ends a document that unpacks beyond all bounds with an error.
+struct Bounded<'r> {
+    reader: &'r mut dyn io::Read,
+    left: u64,
+    read: &'r mut u64,
+}
+
+impl io::Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        *self.read += read as u64;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::other(format!("it unpacks to more than {MAX_UNPACKED} bytes"))
+        })?;
+        Ok(read)
+    }
+}
+
+/// Counts what passes by.
+struct Counting<'c> {
+    source: &'c mut Source,
+    sink: &'c mut dyn Sink,
+}
+
+impl Sink for Counting<'_> {
+    fn item(&mut self, item: Item<'_>) {
+        self.source.records += 1;
+        if let Item::Record(record) = &item {
+            self.source.withdrawn += u64::from(record.withdrawn.is_some());
+            self.source.newest = self.source.newest.max(record.modified.or(record.published));
+        }
+        self.sink.item(item);
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        self.source.problems += 1;
+        self.sink.problem(problem);
+    }
 }

@@ -5,8 +5,11 @@ mod alpine_secdb;
 mod cisa_kev;
 mod debian_lists;
 mod debian_tracker;
+mod ecosystem;
 mod epss;
+mod osv;
 mod security_pocket;
+mod ubuntu_cve_tracker;
 
 use crate::Feed;
 
@@ -18,5 +21,7 @@ pub static FEEDS: &[&dyn Feed] = &[
     &debian_lists::DebianLists,
     &debian_tracker::DebianTracker,
     &epss::Epss,
+    &osv::Osv,
     &security_pocket::SecurityPocket,
+    &ubuntu_cve_tracker::UbuntuCveTracker,
 ];

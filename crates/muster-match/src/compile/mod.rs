@@ -91,6 +91,10 @@ pub struct Summary {
 }
 
 impl Sink for Compiler {
+    fn begin(&mut self, feed: &'static str) {
+        self.begin_feed(feed);
+    }
+
     fn item(&mut self, item: Item<'_>) {
         if self.failed.is_some() {
             return;

@@ -1,0 +1,167 @@
+//! The OSV schema's ecosystems, as releases and channels (the schema's table of ecosystems; Canonical's notes on its
+//! own: `Ubuntu:Pro:22.04:LTS`, `Ubuntu:Pro:FIPS-updates:20.04:LTS`).
+//!
+//! An ecosystem that nobody knows keeps its own words, in lower case: it is kept, and matches nothing.
+
+use muster_core::advisory::{By, Channel};
+use muster_core::catalog;
+
+/// Where a statement of an OSV record holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) release: String,
+    pub(super) channel: Channel,
+    pub(super) by: By,
+}
+
+/// Returns the place that an ecosystem names. `pocket` is the purl's `distro`, `availability` Canonical's words on who
+/// gets the fix: within Pro only they tell infra from apps.
+pub(super) fn place(ecosystem: &str, pocket: Option<&str>, availability: Option<&str>) -> Place {
+    let (name, rest) = ecosystem.split_once(':').unwrap_or((ecosystem, ""));
+    match name {
+        "Ubuntu" => ubuntu(rest, pocket, availability),
+        "Red Hat" => red_hat(rest),
+        _ => match catalog::by_osv(name) {
+            Some(distribution) => {
+                let version = rest.strip_prefix('v').unwrap_or(rest);
+                let release = if version.is_empty() {
+                    distribution.id.to_owned()
+                } else {
+                    format!("{}:{version}", distribution.id)
+                };
+                Place { release, channel: Channel::Base, by: distribution.matched_by }
+            }
+            None => {
+                Place { release: name.to_ascii_lowercase(), channel: Channel::Base, by: By::Source }
+            }
+        },
+    }
+}
+
+fn ubuntu(rest: &str, pocket: Option<&str>, availability: Option<&str>) -> Place {
+    let is_version = |part: &&str| part.starts_with(|c: char| c.is_ascii_digit());
+    let version = rest.split(':').find(is_version).unwrap_or("devel");
+    let words: Vec<&str> =
+        rest.split(':').filter(|p| !is_version(p) && !matches!(*p, "LTS" | "")).collect();
+    let channel = match words.as_slice() {
+        [] => Channel::Base,
+        ["Pro"] => pro(pocket, availability),
+        ["Pro", "FIPS"] => Channel::Fips,
+        ["Pro", "FIPS-updates"] => Channel::FipsUpdates,
+        ["Pro", "FIPS-preview"] => Channel::FipsPreview,
+        ["Pro", "Realtime", ..] => Channel::Realtime,
+        _ => Channel::Other,
+    };
+    Place { release: format!("ubuntu:{version}"), channel, by: By::Source }
+}
+
+/// Within Pro the pocket of the purl counts first, then the words; what neither tells is main's, so infra.
+fn pro(pocket: Option<&str>, availability: Option<&str>) -> Channel {
+    let availability = availability.unwrap_or_default();
+    if availability.starts_with("Livepatch") {
+        return Channel::Livepatch;
+    }
+    match pocket.map(pocket_channel) {
+        Some(channel) if channel != Channel::Base => channel,
+        _ if availability.contains("Infra-only") || availability.is_empty() => Channel::EsmInfra,
+        _ => Channel::EsmApps,
+    }
+}
+
+/// Returns the channel of a pocket as Canonical writes it: `esm-infra/bionic`, `trusty/esm`, `fips-updates/focal`, `jammy`.
+pub(super) fn pocket_channel(pocket: &str) -> Channel {
+    let Some((first, second)) = pocket.split_once('/') else { return Channel::Base };
+    match (first, second) {
+        ("esm-infra" | "esm", _) | (_, "esm") => Channel::EsmInfra,
+        ("esm-infra-legacy", _) => Channel::EsmInfraLegacy,
+        ("esm-apps", _) => Channel::EsmApps,
+        ("fips", _) => Channel::Fips,
+        ("fips-updates", _) => Channel::FipsUpdates,
+        ("fips-preview", _) => Channel::FipsPreview,
+        ("realtime", _) => Channel::Realtime,
+        ("ros-esm", _) => Channel::RosEsm,
+        _ => Channel::Other,
+    }
+}
+
+/// `enterprise_linux:9::appstream` is the release itself; streams for those who pay for a minor release are not.
+fn red_hat(rest: &str) -> Place {
+    let mut parts = rest.split(':');
+    match (parts.next(), parts.next()) {
+        (Some("enterprise_linux"), Some(version)) if !version.is_empty() => Place {
+            release: format!("rhel:{}", version.split('.').next().unwrap_or(version)),
+            channel: Channel::Base,
+            by: By::Binary,
+        },
+        _ => Place { release: format!("red hat:{rest}"), channel: Channel::Other, by: By::Binary },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ecosystem_is_a_release_and_a_channel() {
+        for (ecosystem, pocket, availability, release, channel) in [
+            ("Ubuntu:22.04:LTS", Some("jammy"), None, "ubuntu:22.04", Channel::Base),
+            ("Ubuntu:25.10", None, None, "ubuntu:25.10", Channel::Base),
+            (
+                "Ubuntu:Pro:18.04:LTS",
+                Some("esm-infra/bionic"),
+                None,
+                "ubuntu:18.04",
+                Channel::EsmInfra,
+            ),
+            (
+                "Ubuntu:Pro:18.04:LTS",
+                Some("esm-apps/bionic"),
+                None,
+                "ubuntu:18.04",
+                Channel::EsmApps,
+            ),
+            ("Ubuntu:Pro:14.04:LTS", Some("trusty/esm"), None, "ubuntu:14.04", Channel::EsmInfra),
+            ("Ubuntu:Pro:14.04:LTS", Some("esm/trusty"), None, "ubuntu:14.04", Channel::EsmInfra),
+            (
+                "Ubuntu:Pro:14.04:LTS",
+                Some("esm-infra-legacy/trusty"),
+                None,
+                "ubuntu:14.04",
+                Channel::EsmInfraLegacy,
+            ),
+            (
+                "Ubuntu:Pro:22.04:LTS",
+                Some("jammy"),
+                Some("Livepatch subscription required"),
+                "ubuntu:22.04",
+                Channel::Livepatch,
+            ),
+            (
+                "Ubuntu:Pro:22.04:LTS",
+                None,
+                Some("Available with Ubuntu Pro: x"),
+                "ubuntu:22.04",
+                Channel::EsmApps,
+            ),
+            ("Ubuntu:Pro:FIPS-updates:20.04:LTS", None, None, "ubuntu:20.04", Channel::FipsUpdates),
+            ("Ubuntu:Nvidia-BlueField:22.04:LTS", None, None, "ubuntu:22.04", Channel::Other),
+            ("Debian:12", None, None, "debian:12", Channel::Base),
+            ("Alpine:v3.19", None, None, "alpine:3.19", Channel::Base),
+            ("Rocky Linux:9", None, None, "rocky:9", Channel::Base),
+            ("AlmaLinux:8", None, None, "almalinux:8", Channel::Base),
+            ("Red Hat:enterprise_linux:9::appstream", None, None, "rhel:9", Channel::Base),
+            (
+                "Red Hat:rhel_eus:9.2::baseos",
+                None,
+                None,
+                "red hat:rhel_eus:9.2::baseos",
+                Channel::Other,
+            ),
+            ("PyPI", None, None, "pypi", Channel::Base),
+            ("Packagist:https://packages.drupal.org/8", None, None, "packagist", Channel::Base),
+        ] {
+            let place = place(ecosystem, pocket, availability);
+            assert_eq!((place.release.as_str(), place.channel), (release, channel), "{ecosystem}");
+        }
+    }
+}
