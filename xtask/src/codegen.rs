@@ -4,6 +4,7 @@
 //! Pages from sources are checked by the tidy test; the page of the commands needs the executable, and is checked by
 //! `cargo xtask test`. Manual pages and completions are made where they are installed (`muster man`, `muster completions`).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,10 @@ pub fn from_sources(repository: &Repository) -> anyhow::Result<Vec<Page>> {
     if repository.path(schema).is_file() {
         pages.push(schema_page(&repository.read(schema)?)?);
     }
-    pages.push(fuzz_manifest(&rooms::things(&files, feeds), &rooms::things(&files, inspectors)));
+    pages.push(limits(repository, &files)?);
+    let (feeds, _) = rooms::things(repository, &files, feeds)?;
+    let (inspectors, _) = rooms::things(repository, &files, inspectors)?;
+    pages.push(fuzz_manifest(&feeds, &inspectors));
     Ok(pages)
 }
 
@@ -79,7 +83,7 @@ fn cards(
     opening: &str,
 ) -> anyhow::Result<Page> {
     let mut text = format!("# {title}\n\n{NOTE}\n{opening}");
-    for name in rooms::things(files, folder) {
+    for name in rooms::things(repository, files, folder)?.0 {
         let file = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]
             .into_iter()
             .find(|f| repository.path(f).is_file())
@@ -98,6 +102,73 @@ fn cards(
 fn card(source: &str) -> String {
     let lines = source.lines().map_while(|l| l.strip_prefix("//!"));
     lines.map(|l| format!("{}\n", l.strip_prefix(' ').unwrap_or(l))).collect()
+}
+
+/// Makes the page of limits from the constants that are named `MAX_…`, and the sentences above them.
+fn limits(repository: &Repository, files: &[PathBuf]) -> anyhow::Result<Page> {
+    let opening = "What Muster takes before it refuses, so that no input makes it use memory or time without end. \
+        Past a limit stands an *unknown*, a problem or an error, never a shorter answer.\n";
+    let mut text = format!("# Limits\n\n{NOTE}\n{opening}");
+    let sources = files
+        .iter()
+        .filter(|f| f.starts_with("crates") && f.extension().is_some_and(|e| e == "rs"));
+    for file in sources.filter(|f| f.iter().any(|part| part == "src")) {
+        let source = repository.read(file)?;
+        let found = constants(&source);
+        if found.is_empty() {
+            continue;
+        }
+        put(
+            &mut text,
+            format_args!("\n## `{}`\n\n| limit | is | |\n|---|---|---|\n", file.display()),
+        );
+        for (name, value, why) in found {
+            put(&mut text, format_args!("| `{name}` | {value} | {} |\n", why.replace('|', "\\|")));
+        }
+    }
+    Ok(Page { path: "docs/reference/limits.md".into(), text })
+}
+
+/// Returns the constants `MAX_…` of a file: name, value, and the sentence above.
+fn constants(source: &str) -> Vec<(&str, String, String)> {
+    let mut found = Vec::new();
+    let mut above = String::new();
+    for line in source.lines().map(str::trim) {
+        if let Some(said) = line.strip_prefix("///") {
+            above = format!("{above} {}", said.trim());
+            continue;
+        }
+        let declared = line.split_once("const MAX_").and_then(|(before, rest)| {
+            let begins = before.is_empty() || before.starts_with("pub");
+            let (name, rest) = rest.split_once(':').filter(|_| begins)?;
+            let (kind, value) = rest.strip_suffix(';')?.split_once('=')?;
+            Some((name, kind.trim(), value.trim()))
+        });
+        if let Some((name, kind, value)) = declared
+            && kind != "&[u8]"
+        {
+            let from = line.find("MAX_").unwrap_or_default();
+            let name = line.get(from..from + 4 + name.len()).unwrap_or(name);
+            found.push((name, amount(value), above.trim().to_owned()));
+        }
+        above.clear();
+    }
+    found
+}
+
+/// Writes a constant as people do: `24 << 20` is 24 Mi.
+fn amount(value: &str) -> String {
+    let Some((count, shift)) = value.split_once(" << ") else {
+        return if value.starts_with("0x") { value.to_owned() } else { value.replace('_', ",") };
+    };
+    let unit = match shift {
+        "10" => "Ki",
+        "20" => "Mi",
+        "30" => "Gi",
+        _ if count == "1" => return format!("2^{shift}"),
+        _ => return value.to_owned(),
+    };
+    format!("{count} {unit}")
 }
 
 /// Makes the page of the commands from what the executable says.
@@ -223,10 +294,7 @@ fn kind(part: &Value) -> String {
     }
 }
 
-fn fuzz_manifest(
-    feeds: &std::collections::BTreeSet<String>,
-    inspectors: &std::collections::BTreeSet<String>,
-) -> Page {
+fn fuzz_manifest(feeds: &BTreeSet<String>, inspectors: &BTreeSet<String>) -> Page {
     let mut text = String::from(include_str!("codegen/fuzz-manifest.toml"));
     let mut target = |name: &str, file: &str| {
         put(
@@ -264,6 +332,14 @@ mod tests {
         let source =
             "//! The first line.\n//!\n//! More:\n//!   indented\n\nuse x;\n//! not this\n";
         assert_eq!(card(source), "The first line.\n\nMore:\n  indented\n");
+    }
+
+    #[test]
+    fn limits_are_read_with_their_reasons() {
+        let source = "/// One stanza,\n/// at most.\nconst MAX_STANZA: u64 = 1 << 20;\n/// Not this.\nfn a() {}\npub const MAX_N: usize = 100_000;\n";
+        let got = constants(source);
+        assert_eq!(got[0], ("MAX_STANZA", "1 Mi".into(), "One stanza, at most.".into()));
+        assert_eq!(got[1], ("MAX_N", "100,000".into(), String::new()));
     }
 
     #[test]

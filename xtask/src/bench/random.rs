@@ -11,7 +11,7 @@ impl Random {
     }
 
     /// Returns the next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,7 @@ impl Random {
     /// Returns a number below `limit`, which is not 0.
     pub fn below(&mut self, limit: usize) -> usize {
         let limit = limit.max(1) as u64;
-        usize::try_from(self.next() % limit).unwrap_or_default()
+        usize::try_from(self.draw() % limit).unwrap_or_default()
     }
 
     /// Returns true in `percent` of a hundred cases.
@@ -45,7 +45,7 @@ mod tests {
     fn a_seed_tells_everything() {
         // The first numbers of SplitMix64 from 1234567, as its author published them.
         let mut random = Random::new(1_234_567);
-        let got = [random.next(), random.next(), random.next()];
+        let got = [random.draw(), random.draw(), random.draw()];
         assert_eq!(
             got,
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]

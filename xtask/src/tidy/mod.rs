@@ -11,6 +11,7 @@ mod sources;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::codegen;
 use crate::repository::Repository;
 
 /// Something out of order.
@@ -61,6 +62,9 @@ pub fn check(repository: &Repository) -> anyhow::Result<Findings> {
     rooms::check(repository, &files, &mut findings)?;
     documents::check(repository, &mut findings)?;
     licences::check(repository, &mut findings)?;
+    for page in codegen::stale(repository, &codegen::from_sources(repository)?) {
+        findings.fault(&page.path, None, "is stale: run `cargo xtask codegen`");
+    }
     findings.faults.sort();
     Ok(findings)
 }

@@ -9,16 +9,17 @@ use crate::repository::{Repository, name_of};
 /// A folder of things that are listed in its `mod.rs`.
 struct Room {
     folder: &'static str,
+    /// Where the fixtures lie, below `fixtures/` or below this folder of it.
     fixtures: &'static str,
-    target: &'static str,
+    thing: &'static str,
 }
 
 const ROOMS: [Room; 2] = [
-    Room { folder: "crates/muster-feed/src/feeds", fixtures: "fixtures/feeds", target: "feed" },
+    Room { folder: "crates/muster-feed/src/feeds", fixtures: "feeds", thing: "feed" },
     Room {
         folder: "crates/muster-inspect/src/inspectors",
-        fixtures: "fixtures/inspectors",
-        target: "inspector",
+        fixtures: "inspectors",
+        thing: "inspector",
     },
 ];
 
@@ -34,8 +35,29 @@ pub(super) fn check(
     dead_fixtures(repository, files, findings)
 }
 
-/// Returns the names of the things in a room: its files and folders, but for its list.
-pub(crate) fn things(files: &[PathBuf], folder: &str) -> BTreeSet<String> {
+/// Returns the names of the things in a room, and of what else lies there.
+pub(crate) fn things(
+    repository: &Repository,
+    files: &[PathBuf],
+    folder: &str,
+) -> anyhow::Result<(BTreeSet<String>, BTreeSet<String>)> {
+    let (mut things, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for name in names(files, folder) {
+        let own = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")];
+        let own = own.into_iter().find(|f| repository.path(f).is_file());
+        let text = own.map(|f| repository.read(f)).transpose()?.unwrap_or_default();
+        let is_thing = ["impl Feed for", "impl Inspector for"].iter().any(|i| text.contains(i));
+        if is_thing {
+            things.insert(name)
+        } else {
+            others.insert(name)
+        };
+    }
+    Ok((things, others))
+}
+
+/// Returns the names of the files and folders in a room, but for its list.
+fn names(files: &[PathBuf], folder: &str) -> BTreeSet<String> {
     let first = |f: &PathBuf| {
         let below = f.strip_prefix(folder).ok()?;
         let first = below.components().next()?.as_os_str().to_str()?;
@@ -52,42 +74,45 @@ fn listed(
 ) -> anyhow::Result<()> {
     let list = Path::new(room.folder).join("mod.rs");
     let text = repository.read(&list)?;
-    for name in things(files, room.folder) {
+    let (things, others) = things(repository, files, room.folder)?;
+    for name in others {
+        let path = Path::new(room.folder).join(name);
+        findings.fault(
+            path,
+            None,
+            format!("is no {}: its place is beside this folder", room.thing),
+        );
+    }
+    for name in things {
         if !text.contains(&format!("mod {name};")) {
             findings.fault(&list, None, format!("`mod {name};` is missing"));
         }
         if !text.contains(&format!("&{name}::")) {
             findings.fault(&list, None, format!("the list has no line `&{name}::…`"));
         }
-        let kebab = name.replace('_', "-");
-        let has_fixture = files.iter().any(|f| {
-            f.strip_prefix(room.fixtures).is_ok_and(|below| {
-                let first = below
-                    .components()
-                    .next()
-                    .and_then(|c| c.as_os_str().to_str())
-                    .unwrap_or_default();
-                [&name, &kebab].into_iter().any(|n| {
-                    first == n || first.strip_prefix(n.as_str()).is_some_and(|r| r.starts_with('.'))
-                })
-            })
-        });
-        if !has_fixture {
+        if !files.iter().any(|f| is_fixture_of(f, room, &name)) {
+            let kebab = name.replace('_', "-");
             findings.fault(
                 &list,
                 None,
-                format!("`{name}` has no fixture {}/{kebab}", room.fixtures),
+                format!("`{name}` has no fixture fixtures/{}/{kebab}", room.fixtures),
             );
-        }
-        let corpus = format!("fuzz/corpus/{}_{name}", room.target);
-        if !files.iter().any(|f| f.starts_with(&corpus)) {
-            findings.fault(&list, None, format!("`{name}` has no corpus {corpus}"));
         }
     }
     Ok(())
 }
 
-/// Every target is listed in the manifest, has a corpus, and no corpus is without a target.
+/// Tells whether a file lies in the fixture folder of a thing, or is its one fixture.
+fn is_fixture_of(file: &Path, room: &Room, name: &str) -> bool {
+    let kebab = name.replace('_', "-");
+    let Ok(below) = file.strip_prefix("fixtures") else { return false };
+    let below = below.strip_prefix(room.fixtures).unwrap_or(below);
+    let first = below.components().next().and_then(|c| c.as_os_str().to_str()).unwrap_or_default();
+    let stem = first.split('.').next().unwrap_or_default();
+    [name, kebab.as_str()].contains(&first) || [name, kebab.as_str()].contains(&stem)
+}
+
+/// Every target is listed in the manifest.
 fn fuzz_targets(
     repository: &Repository,
     files: &[PathBuf],
@@ -142,6 +167,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_fixture_is_a_folder_or_a_file_of_that_name() {
+        let [feeds, _] = &ROOMS;
+        for good in [
+            "fixtures/feeds/cisa-kev/a.json",
+            "fixtures/feeds/cisa_kev.json",
+            "fixtures/cisa-kev/a",
+        ] {
+            assert!(is_fixture_of(Path::new(good), feeds, "cisa_kev"), "{good}");
+        }
+        for bad in
+            ["fixtures/feeds/cisa-kev2/a.json", "fixtures/inspectors/cisa-kev/a", "cisa-kev/a"]
+        {
+            assert!(!is_fixture_of(Path::new(bad), feeds, "cisa_kev"), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_thing_is_a_file_or_a_folder_beside_the_list() {
         let files: Vec<PathBuf> = [
             "x/feeds/mod.rs",
@@ -153,7 +195,7 @@ mod tests {
         .into_iter()
         .map(PathBuf::from)
         .collect();
-        let got: Vec<_> = things(&files, "x/feeds").into_iter().collect();
+        let got: Vec<_> = names(&files, "x/feeds").into_iter().collect();
         assert_eq!(got, ["csaf", "kev"]);
     }
 }
