@@ -2,11 +2,17 @@
 //!
 //! Each inspector is one file under `inspectors/`: it declares what it reads and fills its own part of the
 //! [`Facts`]. All of them read through one [`root::Root`]: the live system, a mounted directory, a tar.
+//! [`inspect`] does it all in a child that can read what is declared and nothing else.
 
+mod driver;
 pub mod inspectors;
 pub mod root;
+mod target;
 
 use muster_core::fact::Facts;
+
+pub use driver::{Error, Options, inspect, inspect_here};
+pub use target::Target;
 
 use root::Root;
 
@@ -14,35 +20,9 @@ use root::Root;
 pub trait Inspector: Sync {
     /// Returns its name.
     fn name(&self) -> &'static str;
-    /// Returns the paths it may read, from `/` of the root; `*` stands for any one name, a final `/**` for everything below.
+    /// Returns the paths it may read, from `/` of the root; `*` in a name stands for any characters, a final `/**` for
+    /// everything below, a final `/` for the names in that directory without what the files say.
     fn reads(&self) -> &'static [&'static str];
     /// Reads, and fills its part of the facts; what stands in its way becomes an obstacle. Inspectors before it in the list have filled theirs.
     fn inspect(&self, root: &dyn Root, facts: &mut Facts);
-}
-
-/// What is inspected.
-pub enum Target {
-    Live,
-}
-
-impl Target {
-    pub fn parse(_: &str) -> Self {
-        Self::Live
-    }
-}
-
-/// How.
-pub struct Options {
-    pub live_proc: bool,
-    pub timeout: std::time::Duration,
-}
-
-/// Why not.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Error(String);
-
-/// Inspects.
-pub fn inspect(_: &Target, _: &Options) -> Result<Facts, Error> {
-    Err(Error("not here yet".into()))
 }

@@ -40,7 +40,7 @@ fn set_limits(limits: &Limits) -> Result<(), String> {
         (Resource::As, limits.memory.saturating_add(1 << 30)),
         (Resource::Cpu, seconds),
         (Resource::Fsize, 0),
-        (Resource::Nofile, 64),
+        (Resource::Nofile, 1024),
         (Resource::Nproc, 0),
         (Resource::Core, 0),
         (Resource::Memlock, 0),

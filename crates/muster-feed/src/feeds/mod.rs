@@ -5,9 +5,14 @@ mod alpine_secdb;
 mod cisa_kev;
 mod debian_lists;
 mod debian_tracker;
+mod distro_info;
 mod ecosystem;
+mod endoflife;
 mod epss;
+mod friends_of_php;
 mod osv;
+mod redhat_csaf;
+mod roave_conflicts;
 mod security_pocket;
 mod ubuntu_cve_tracker;
 
@@ -20,8 +25,13 @@ pub static FEEDS: &[&dyn Feed] = &[
     &cisa_kev::CisaKev,
     &debian_lists::DebianLists,
     &debian_tracker::DebianTracker,
+    &distro_info::DistroInfo,
+    &endoflife::EndOfLife,
     &epss::Epss,
     &osv::Osv,
+    &friends_of_php::FriendsOfPhp,
+    &redhat_csaf::RedHatCsaf,
+    &roave_conflicts::RoaveConflicts,
     &security_pocket::SecurityPocket,
     &ubuntu_cve_tracker::UbuntuCveTracker,
 ];

@@ -1,8 +1,25 @@
 //! Every inspector, in plain sight: a file, a `mod` line and a line of the list.
 
+pub mod apk;
+pub mod apk_index;
+pub mod dnf;
+pub mod dpkg;
+pub mod kernels;
+pub mod os_release;
+pub mod reboot;
 pub mod rpmdb;
 
 use crate::Inspector;
 
 /// Every inspector, in the order in which they run: later ones see what earlier ones found.
-pub static INSPECTORS: &[&dyn Inspector] = &[&rpmdb::Rpmdb];
+pub static INSPECTORS: &[&dyn Inspector] = &[
+    &os_release::OsRelease,
+    &dpkg::Dpkg,
+    &rpmdb::Rpmdb,
+    &apk::Apk,
+    &os_release::Inferred,
+    &kernels::Kernels,
+    &reboot::RebootRequired,
+    &dnf::Dnf,
+    &apk_index::ApkIndex,
+];

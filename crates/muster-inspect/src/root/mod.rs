@@ -1,14 +1,32 @@
 //! Where facts are read from: one face for the live system, a mounted directory and a tar.
 
+mod declared;
+mod directory;
+mod tar;
+
 use std::io::{Read, Seek};
 
 use muster_core::fact::{Obstacle, Reading};
 use muster_core::time::Instant;
 
-/// The files of a server, under its own `/`.
+pub use declared::Declared;
+pub(crate) use declared::Pattern;
+pub use directory::Directory;
+pub use tar::{NotTar, Tar};
+
+/// How many symbolic links are followed on the way to one file, as in Linux.
+pub(crate) const MAX_LINKS: u32 = 40;
+/// How many entries of one directory are listed.
+pub(crate) const MAX_ENTRIES: usize = 200_000;
+
+/// The files of a server, under its own `/`. A path is written from there, with or without a slash at its beginning.
 pub trait Root {
     /// Tells whether it is the running system itself: only then there are processes and a running kernel.
     fn live(&self) -> bool;
+    /// Tells whether its `/proc` speaks of a running system: of this one, or of the recorded one that the caller vouches for.
+    fn running(&self) -> bool {
+        self.live()
+    }
     /// Opens a regular file. Links are followed within the root; devices, FIFOs and sockets are never opened: they are an obstacle.
     fn open(&self, path: &str) -> Reading<Box<dyn Content>>;
     /// Lists a directory, sorted by name.
@@ -24,7 +42,7 @@ pub trait Root {
             Reading::Unknown(obstacle) => return Reading::Unknown(obstacle),
         };
         if content.size() > limit {
-            return Reading::Unknown(Obstacle::new(
+            return Reading::Unknown(obstacle(
                 path,
                 format!(
                     "is {} bytes long, more than the {limit} that are read; look at the file",
@@ -34,12 +52,12 @@ pub trait Root {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(content.size()).unwrap_or(0));
         match (&mut *content).take(limit + 1).read_to_end(&mut bytes) {
-            Ok(_) if bytes.len() as u64 > limit => Reading::Unknown(Obstacle::new(
+            Ok(_) if bytes.len() as u64 > limit => Reading::Unknown(obstacle(
                 path,
                 format!("grew past the {limit} bytes that are read; inspect again"),
             )),
             Ok(_) => Reading::Found(bytes),
-            Err(error) => Reading::Unknown(Obstacle::new(path, format!("cannot be read: {error}"))),
+            Err(error) => Reading::Unknown(obstacle(path, format!("cannot be read: {error}"))),
         }
     }
 }
@@ -72,4 +90,24 @@ pub enum EntryKind {
     Link,
     /// A device, a FIFO, a socket: never opened.
     Special,
+}
+
+/// Notes what stands in the way of a path, which is written from `/`.
+pub(crate) fn obstacle(path: &str, why: impl Into<String>) -> Obstacle {
+    Obstacle::new(format!("/{}", path.trim_start_matches('/')), why)
+}
+
+/// What lies on the way where no regular file does, in the words that every kind of root uses.
+pub(crate) fn no_file(path: &str, what: &str) -> Obstacle {
+    obstacle(path, format!("is {what}, which is never opened; a regular file was expected"))
+}
+
+/// A circle of links, in the words that every kind of root uses.
+pub(crate) fn circle(path: &str) -> Obstacle {
+    obstacle(path, "cannot be found: its symbolic links lead in a circle")
+}
+
+/// A directory with too many entries, in the words that every kind of root uses.
+pub(crate) fn crowded(path: &str) -> Obstacle {
+    obstacle(path, format!("has more than {MAX_ENTRIES} entries; it was not listed"))
 }

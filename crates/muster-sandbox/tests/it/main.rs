@@ -1,5 +1,11 @@
 //! Each limit of the child, met for real. A fork wants one thread, so they run on the main one.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test without the standard harness"
+)]
+
 use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::os::fd::{AsFd as _, AsRawFd as _};
@@ -152,7 +158,7 @@ fn nothing_but_reading_what_was_given_is_left() {
                 assert!(line.contains("No such file") || line.contains("denied"), "{line}");
             }
             "inherited file" | "inherited directory" => {
-                assert!(line.contains("Bad file"), "{line}")
+                assert!(line.contains("Bad file"), "{line}");
             }
             _ => assert!(line.contains("not permitted") || line.contains("(os error 1)"), "{line}"),
         }

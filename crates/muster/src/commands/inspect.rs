@@ -43,7 +43,7 @@ fn inspect(
     asked: &Inspect,
     now: Instant,
 ) -> anyhow::Result<Answer> {
-    let target = Target::parse(root);
+    let target = Target::parse(root.as_ref())?;
     let options = Options {
         live_proc: asked.live_proc,
         timeout: std::time::Duration::from_secs(asked.timeout.into()),

@@ -103,7 +103,7 @@ fn not_run_unless(there: bool, what: &str) -> bool {
     there
 }
 
-fn has_tool(tool: &str) -> bool {
+pub(crate) fn has_tool(tool: &str) -> bool {
     let runs =
         Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
     not_run_unless(runs, tool)

@@ -1,0 +1,626 @@
+//! What the archives of an rpm system offer, by the metadata that dnf or yum left in its cache
+//! (dnf.conf(5), dnf4's and dnf5's `cachedir`, yum's).
+//!
+//! For each installed name and architecture it finds the newest version over the enabled repositories, as the package
+//! manager would: priorities, exclusions and version locks count, and advisories of `updateinfo.xml` are tied to it.
+//!
+//! A modular package (`.module` in its release) is a candidate only if the installed one is modular too and
+//! `modules.yaml` lists it for the very stream of its label; without `modules.yaml` it is skipped, and that is said.
+//! Not done: obsoletes and dependencies, `includepkgs`, yum's SQLite metadata, zchunk, and solver caches (`.solv`),
+//! which are mentioned where nothing else is there.
+
+pub(crate) mod config;
+pub mod repodata;
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, BufReader, Read, SeekFrom};
+
+use muster_core::fact::{Archive, Candidate, Database, Facts, Index, Obstacle, Reading};
+use muster_version::Scheme;
+
+use crate::Inspector;
+use crate::root::{Content, EntryKind, Root};
+
+use self::config::{Config, Exclusion, Repository, matches, read_config};
+use self::repodata::{Offer, Repomd, read_modules, read_primary, read_repomd, read_updateinfo};
+use super::rpmdb::header::split_source_rpm;
+
+/// Where dnf 4, dnf 5 and yum keep what they fetched.
+const CACHES: &[&str] = &["/var/cache/dnf", "/var/cache/libdnf5", "/var/cache/yum"];
+/// How deep below, and how many folders, are looked at.
+const MAX_DEPTH: usize = 5;
+const MAX_FOLDERS: usize = 4000;
+const MAX_REPOMD: u64 = 4 << 20;
+/// How many advisories are kept of one package.
+const MAX_ADVISORIES: usize = 500;
+/// How many modular packages are remembered.
+const MAX_ARTIFACTS: usize = 100_000;
+
+/// Reads the caches of dnf and yum.
+pub struct Dnf;
+
+impl Inspector for Dnf {
+    fn name(&self) -> &'static str {
+        "dnf"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "/var/cache/dnf/**",
+            "/var/cache/libdnf5/**",
+            "/var/cache/yum/**",
+            "/etc/dnf/**",
+            "/etc/yum.conf",
+            "/etc/yum/**",
+            "/etc/yum.repos.d/*",
+            "/etc/distro.repos.d/*",
+        ]
+    }
+
+    fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
+        if facts.database != Reading::Found(Database::Rpm) {
+            return;
+        }
+        let mut config = read_config(root);
+        facts.obstacles.append(&mut config.obstacles);
+        let found = find_caches(root, &mut facts.obstacles);
+        let caches = choose(root, found.caches, &config, &mut facts.obstacles);
+        if caches.is_empty() {
+            let why = if found.binary {
+                "dnf left only its binary cache (*.solv), which is not read; run `dnf makecache --refresh`"
+            } else {
+                "dnf and yum left no repository metadata on this server; run `dnf makecache` (or `yum makecache`)"
+            };
+            let obstacle = Obstacle::new("archive indices", why);
+            facts.obstacles.push(obstacle.clone());
+            facts.archive = Reading::Unknown(obstacle);
+            return;
+        }
+        let mut search = Search::new(facts, &config);
+        for cache in &caches {
+            search.read_modules(root, cache);
+        }
+        for cache in &caches {
+            search.read_primary(root, cache);
+        }
+        for cache in &caches {
+            search.read_updateinfo(root, cache);
+        }
+        let Search { slots, indices, mut obstacles, unjudged, .. } = search;
+        if unjudged > 0 {
+            let why = format!(
+                "{unjudged} modular packages on offer were not judged, since modules.yaml does not list their stream here; run `dnf makecache --refresh`"
+            );
+            obstacles.push(Obstacle::new("modular packages", why));
+        }
+        facts.obstacles.append(&mut obstacles);
+        settle(facts, &slots, indices, &config);
+    }
+}
+
+/// Puts the result among the facts.
+fn settle(facts: &mut Facts, slots: &Slots, indices: Vec<Index>, config: &Config) {
+    for package in &mut facts.packages {
+        let slot = slots
+            .get(&package.name)
+            .and_then(|slots| slots.iter().find(|s| s.architecture == package.architecture));
+        let version = slot
+            .and_then(|slot| slot.versions.iter().find(|(version, _)| *version == package.version));
+        package.origin = version.and_then(|(_, origin)| origin.clone());
+        package.held = config
+            .locks
+            .iter()
+            .any(|lock| !lock.never && matches(lock_name(&lock.pattern), &package.name));
+    }
+    let mut candidates: Vec<Candidate> = slots
+        .values()
+        .flatten()
+        .filter_map(|slot| slot.best.as_ref().or(slot.blocked.as_ref()))
+        .map(|p| p.candidate.clone())
+        .collect();
+    candidates.sort();
+    facts.archive = Reading::Found(Archive { indices, candidates });
+}
+
+/// The metadata of one repository in a cache.
+struct Cache {
+    /// The id of the repository.
+    id: String,
+    /// The folder of `repomd.xml` and the rest.
+    folder: String,
+}
+
+/// A cache of a repository that is in use.
+struct Chosen<'c> {
+    repository: &'c Repository,
+    folder: String,
+    repomd: Repomd,
+}
+
+#[derive(Default)]
+struct Caches {
+    caches: Vec<Cache>,
+    /// Whether there are solver caches.
+    binary: bool,
+}
+
+/// Looks through the cache folders for `repomd.xml`.
+fn find_caches(root: &dyn Root, obstacles: &mut Vec<Obstacle>) -> Caches {
+    let mut found = Caches::default();
+    let mut open: Vec<(String, usize)> =
+        CACHES.iter().map(|path| ((*path).to_owned(), 0)).collect();
+    let mut looked_at = 0;
+    while let Some((folder, depth)) = open.pop() {
+        looked_at += 1;
+        if looked_at > MAX_FOLDERS {
+            obstacles.push(Obstacle::new(
+                "/var/cache",
+                format!("holds more than the {MAX_FOLDERS} folders that are looked at"),
+            ));
+            break;
+        }
+        let entries = match root.list(&folder) {
+            Reading::Found(entries) => entries,
+            Reading::Absent => continue,
+            Reading::Unknown(obstacle) => {
+                obstacles.push(obstacle);
+                continue;
+            }
+        };
+        for entry in entries {
+            let file = matches!(entry.kind, EntryKind::File | EntryKind::Link);
+            if entry.kind == EntryKind::Directory && depth < MAX_DEPTH && entry.name != "packages" {
+                open.push((format!("{folder}/{}", entry.name), depth + 1));
+            } else if file && entry.name == "repomd.xml" {
+                found.caches.push(Cache { id: repository_id(&folder), folder: folder.clone() });
+            } else if file && (entry.name.ends_with(".solv") || entry.name.ends_with(".solvx")) {
+                found.binary = true;
+            }
+        }
+    }
+    found
+}
+
+/// Returns the repository whose cache a folder is: `epel` of `/var/cache/dnf/epel-0123456789abcdef/repodata`.
+fn repository_id(folder: &str) -> String {
+    let folder = folder.strip_suffix("/repodata").unwrap_or(folder);
+    let name = folder.rsplit('/').next().unwrap_or_default();
+    let id = match name.rsplit_once('-') {
+        Some((id, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => id,
+        _ => name,
+    };
+    id.to_owned()
+}
+
+/// Keeps the newest cache of each enabled repository, in the order in which repositories count.
+fn choose<'c>(
+    root: &dyn Root,
+    caches: Vec<Cache>,
+    config: &'c Config,
+    obstacles: &mut Vec<Obstacle>,
+) -> Vec<Chosen<'c>> {
+    let mut chosen: BTreeMap<(i64, &str), Chosen<'c>> = BTreeMap::new();
+    for cache in caches {
+        let Some(repository) = config.repositories.iter().rfind(|r| r.id == cache.id) else {
+            continue;
+        };
+        if !repository.enabled {
+            continue;
+        }
+        let path = format!("{}/repomd.xml", cache.folder);
+        let read = match root.read(&path, MAX_REPOMD) {
+            Reading::Found(bytes) => {
+                read_repomd(&*bytes).map_err(|error| Obstacle::new(&path, error.to_string()))
+            }
+            Reading::Absent => continue,
+            Reading::Unknown(obstacle) => Err(obstacle),
+        };
+        match read {
+            Err(obstacle) => obstacles.push(obstacle),
+            Ok(repomd) => {
+                let key = (repository.priority, repository.id.as_str());
+                let older = chosen.get(&key).is_some_and(|other| other.repomd.date >= repomd.date);
+                if !older {
+                    chosen.insert(key, Chosen { repository, folder: cache.folder, repomd });
+                }
+            }
+        }
+    }
+    chosen.into_values().collect()
+}
+
+/// A version on offer, for one installed package.
+#[derive(Clone, Debug)]
+struct Pick {
+    candidate: Candidate,
+}
+
+/// An installed name and architecture.
+#[derive(Debug, Default)]
+struct Slot {
+    architecture: String,
+    /// Every installed version, with the repository that offers it.
+    versions: Vec<(String, Option<String>)>,
+    /// The newest of them.
+    newest: String,
+    /// `nodejs:18`, where it is modular and labelled.
+    stream: Option<String>,
+    modular: bool,
+    /// The priority of the repository that has the say over this name.
+    claimed: Option<i64>,
+    best: Option<Pick>,
+    /// The newest version that something keeps back.
+    blocked: Option<Pick>,
+}
+
+type Slots = BTreeMap<String, Vec<Slot>>;
+
+fn newer(a: &str, b: &str) -> bool {
+    Scheme::Rpm.compare_lenient(a, b) == Ordering::Greater
+}
+
+/// Lays out what is installed.
+fn slots_of(facts: &Facts) -> Slots {
+    let mut slots = Slots::new();
+    for package in &facts.packages {
+        let same_name = slots.entry(package.name.clone()).or_default();
+        let known = same_name.iter_mut().position(|slot| slot.architecture == package.architecture);
+        let index = known.unwrap_or_else(|| {
+            same_name.push(Slot { architecture: package.architecture.clone(), ..Slot::default() });
+            same_name.len() - 1
+        });
+        let Some(slot) = same_name.get_mut(index) else { continue };
+        if slot.versions.is_empty() || newer(&package.version, &slot.newest) {
+            slot.newest.clone_from(&package.version);
+            slot.modular = package.module.is_some() || is_modular(&package.version);
+            slot.stream = package.module.as_deref().map(stream_of);
+        }
+        slot.versions.push((package.version.clone(), None));
+    }
+    slots
+}
+
+fn is_modular(release: &str) -> bool {
+    release.contains(".module")
+}
+
+/// Returns module and stream of a modularity label.
+fn stream_of(label: &str) -> String {
+    label.splitn(3, ':').take(2).collect::<Vec<_>>().join(":")
+}
+
+/// What is gathered while the repositories are read.
+struct Search<'c> {
+    config: &'c Config,
+    slots: Slots,
+    /// The streams that are installed, and the packages that belong to them.
+    streams: HashSet<String>,
+    artifacts: HashSet<String>,
+    indices: Vec<Index>,
+    obstacles: Vec<Obstacle>,
+    /// Modular packages of which nobody says what stream they are of.
+    unjudged: usize,
+    /// Who built the distribution itself.
+    distributor: Option<String>,
+}
+
+impl<'c> Search<'c> {
+    fn new(facts: &Facts, config: &'c Config) -> Self {
+        let slots = slots_of(facts);
+        let base = ["filesystem", "glibc", "bash", "rpm"];
+        let distributor = base
+            .iter()
+            .find_map(|name| facts.packages.iter().find(|p| p.name == *name)?.vendor.clone());
+        Self {
+            config,
+            streams: slots.values().flatten().filter_map(|slot| slot.stream.clone()).collect(),
+            slots,
+            artifacts: HashSet::new(),
+            indices: Vec::new(),
+            obstacles: Vec::new(),
+            unjudged: 0,
+            distributor,
+        }
+    }
+
+    /// Opens the file of a kind, or says why it cannot be; one that the repository does not have is nothing.
+    fn open(
+        &mut self,
+        root: &dyn Root,
+        cache: &Chosen<'_>,
+        kind: &str,
+    ) -> Option<(String, Box<dyn Content>)> {
+        let path = format!("{}/{}", cache.folder, cache.repomd.file(kind)?);
+        match root.open(&path) {
+            Reading::Found(content) => return Some((path, content)),
+            Reading::Unknown(obstacle) => self.obstacles.push(obstacle),
+            // dnf fetches lists of files and the like on demand, so that only the packages are missed.
+            Reading::Absent if kind == "primary" => {
+                let why =
+                    "is named by repomd.xml and not in the cache; run `dnf makecache --refresh`";
+                self.obstacles.push(Obstacle::new(path, why));
+            }
+            Reading::Absent => {}
+        }
+        None
+    }
+
+    fn read_modules(&mut self, root: &dyn Root, cache: &Chosen<'_>) {
+        if self.streams.is_empty() {
+            return;
+        }
+        let Some((path, mut content)) = self.open(root, cache, "modules") else { return };
+        let (streams, artifacts, slots) = (&self.streams, &mut self.artifacts, &self.slots);
+        let read = unpacked(&mut *content).map_err(Into::into).and_then(|input| {
+            read_modules(input, |stream, artifact| {
+                let installed =
+                    split_artifact(artifact).is_some_and(|name| slots.contains_key(name));
+                if installed && streams.contains(stream) && artifacts.len() < MAX_ARTIFACTS {
+                    artifacts.insert(artifact.to_owned());
+                }
+            })
+        });
+        if let Err(error) = read {
+            self.obstacles.push(Obstacle::new(path, error.to_string()));
+        }
+    }
+
+    fn read_primary(&mut self, root: &dyn Root, cache: &Chosen<'_>) {
+        let Some((path, mut content)) = self.open(root, cache, "primary") else {
+            if cache.repomd.file("primary").is_none() {
+                let why = format!(
+                    "names no primary.xml of {}, so that its packages are unknown",
+                    cache.repository.id
+                );
+                self.obstacles.push(Obstacle::new(format!("{}/repomd.xml", cache.folder), why));
+            }
+            return;
+        };
+        let mut index = Index {
+            file: path.clone(),
+            site: cache.repository.site.clone(),
+            origin: cache.repository.id.clone(),
+            label: cache.repository.name.clone(),
+            date: cache.repomd.date,
+            ..Index::default()
+        };
+        let (mut own, mut all) = (0_usize, 0_usize);
+        let names: HashSet<String> = self.slots.keys().cloned().collect();
+        let read = unpacked(&mut *content).map_err(Into::into).and_then(|input| {
+            read_primary(
+                input,
+                |name| names.contains(name),
+                |offer| {
+                    all += 1;
+                    own += usize::from(self.distributor.as_deref() == Some(offer.vendor.as_str()));
+                    self.consider(&offer, cache.repository);
+                },
+            )
+        });
+        if let Err(error) = read {
+            self.obstacles.push(Obstacle::new(path, error.to_string()));
+        }
+        index.official = own * 2 > all;
+        self.indices.push(index);
+    }
+
+    /// Weighs an offer against what is installed.
+    fn consider(&mut self, offer: &Offer, repository: &Repository) {
+        let Some(slots) = self.slots.get_mut(&offer.name) else { return };
+        let version = offer.evr();
+        let excluded = exclusion(self.config, repository, offer);
+        for slot in slots.iter_mut().filter(|slot| fits(&slot.architecture, &offer.architecture)) {
+            for (_, origin) in
+                slot.versions.iter_mut().filter(|(installed, _)| *installed == version)
+            {
+                origin.get_or_insert_with(|| repository.id.clone());
+            }
+            if slot.claimed.is_some_and(|priority| priority < repository.priority) {
+                continue;
+            }
+            if slot.modular != is_modular(&offer.release) {
+                continue;
+            }
+            let of_stream = slot.stream.is_some() && self.artifacts.contains(&offer.nevra());
+            if slot.modular && !of_stream {
+                let blind = slot.stream.is_none() || self.artifacts.is_empty();
+                self.unjudged += usize::from(blind && newer(&version, &slot.newest));
+                continue;
+            }
+            if excluded.is_none() {
+                slot.claimed = Some(repository.priority);
+            }
+            if !newer(&version, &slot.newest) {
+                continue;
+            }
+            let kept_back = excluded.clone().or_else(|| locked(self.config, offer));
+            let place = if kept_back.is_some() { &mut slot.blocked } else { &mut slot.best };
+            if place.as_ref().is_none_or(|pick| newer(&version, &pick.candidate.version)) {
+                *place =
+                    Some(pick(offer, &version, slot.architecture.clone(), repository, kept_back));
+            }
+        }
+    }
+
+    fn read_updateinfo(&mut self, root: &dyn Root, cache: &Chosen<'_>) {
+        let Some((path, mut content)) = self.open(root, cache, "updateinfo") else { return };
+        let wanted: HashSet<String> = self
+            .slots
+            .iter()
+            .filter(|(_, slots)| {
+                slots.iter().any(|slot| slot.best.is_some() || slot.blocked.is_some())
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        let (slots, artifacts) = (&mut self.slots, &self.artifacts);
+        let read = unpacked(&mut *content).map_err(Into::into).and_then(|input| {
+            read_updateinfo(
+                input,
+                |name| wanted.contains(name),
+                |id, kind, offer| {
+                    if is_modular(&offer.release) && !artifacts.contains(&offer.nevra()) {
+                        return;
+                    }
+                    for slot in slots.get_mut(&offer.name).into_iter().flatten() {
+                        slot.tie(id, kind == "security", &offer);
+                    }
+                },
+            )
+        });
+        if let Err(error) = read {
+            self.obstacles.push(Obstacle::new(path, error.to_string()));
+        }
+    }
+}
+
+impl Slot {
+    /// Ties an advisory to the candidate, if the candidate brings what it brought.
+    fn tie(&mut self, id: &str, security: bool, offer: &Offer) {
+        let Some(pick) = self.best.as_mut().or(self.blocked.as_mut()) else { return };
+        let candidate = &mut pick.candidate;
+        let version = offer.evr();
+        let owed = newer(&version, &self.newest) && !newer(&version, &candidate.version);
+        if !owed || !fits(&self.architecture, &offer.architecture) {
+            return;
+        }
+        if let Err(at) = candidate.advisories.binary_search_by(|known| known.as_str().cmp(id))
+            && !id.is_empty()
+            && candidate.advisories.len() < MAX_ADVISORIES
+        {
+            candidate.advisories.insert(at, id.to_owned());
+        }
+        if !security {
+            return;
+        }
+        if version == candidate.version {
+            candidate.security = true;
+            candidate.security_version = None;
+        } else if !candidate.security
+            && candidate.security_version.as_ref().is_none_or(|known| newer(&version, known))
+        {
+            candidate.security_version = Some(version);
+        }
+    }
+}
+
+/// Tells whether a package may be replaced by one of that architecture: its own, or to or from none.
+fn fits(installed: &str, offered: &str) -> bool {
+    installed == offered || installed == "noarch" || offered == "noarch"
+}
+
+fn pick(
+    offer: &Offer,
+    version: &str,
+    architecture: String,
+    repository: &Repository,
+    kept_back: Option<String>,
+) -> Pick {
+    let version_release = format!("{}-{}", offer.version, offer.release);
+    let (source, source_version) =
+        split_source_rpm(&offer.source_rpm).unwrap_or((&offer.name, &version_release));
+    // The file name of a source package has no epoch; one that is otherwise the binary's has the binary's epoch too.
+    let source_version = if source_version == version_release { version } else { source_version };
+    Pick {
+        candidate: Candidate {
+            name: offer.name.clone(),
+            architecture,
+            version: version.to_owned(),
+            source: source.to_owned(),
+            source_version: source_version.to_owned(),
+            pocket: repository.id.clone(),
+            kept_back,
+            ..Candidate::default()
+        },
+    }
+}
+
+/// Returns why the configuration leaves a package out.
+fn exclusion(config: &Config, repository: &Repository, offer: &Offer) -> Option<String> {
+    let mut patterns = config.excludes.iter().chain(&repository.excludes).peekable();
+    patterns.peek()?;
+    let forms = forms(offer);
+    let Exclusion { pattern, file } =
+        patterns.find(|e| forms.iter().any(|form| matches(&e.pattern, form)))?;
+    Some(format!("excluded by `{pattern}` in {file}"))
+}
+
+/// Returns why a version lock keeps a package back.
+fn locked(config: &Config, offer: &Offer) -> Option<String> {
+    let mut locks = config.locks.iter().peekable();
+    locks.peek()?;
+    let forms = forms(offer);
+    let lock = locks.find(|lock| {
+        let named = forms.iter().any(|form| matches(&lock.pattern, form));
+        if lock.never { named } else { !named && matches(lock_name(&lock.pattern), &offer.name) }
+    })?;
+    Some(format!("locked by `{}` in {}", lock.pattern, lock.file))
+}
+
+/// Returns the ways in which a pattern may name a package (dnf(8), "Specifying Packages").
+fn forms(offer: &Offer) -> [String; 8] {
+    let Offer { name, architecture, epoch, version, release, .. } = offer;
+    let epoch = if epoch.is_empty() { "0" } else { epoch };
+    [
+        name.clone(),
+        format!("{name}.{architecture}"),
+        format!("{name}-{version}"),
+        format!("{name}-{version}-{release}"),
+        format!("{name}-{version}-{release}.{architecture}"),
+        format!("{name}-{epoch}:{version}-{release}"),
+        format!("{name}-{epoch}:{version}-{release}.{architecture}"),
+        format!("{epoch}:{name}-{version}-{release}.{architecture}"),
+    ]
+}
+
+/// Returns the name in a lock: `bash` of `bash-0:4.4-1.*` and of `0:bash-4.4-1.*`.
+fn lock_name(pattern: &str) -> &str {
+    let name = pattern.rsplitn(3, '-').nth(2).unwrap_or(pattern);
+    match name.split_once(':') {
+        Some((epoch, rest)) if epoch.bytes().all(|b| b.is_ascii_digit()) => rest,
+        _ => name,
+    }
+}
+
+/// Returns the name of `name-epoch:version-release.arch`.
+fn split_artifact(artifact: &str) -> Option<&str> {
+    artifact.rsplitn(3, '-').nth(2)
+}
+
+/// Unpacks a file by its first bytes: gzip, xz, zstd, or nothing.
+pub(crate) fn unpacked<'a>(content: &'a mut dyn Content) -> io::Result<Box<dyn Read + 'a>> {
+    let mut magic = [0_u8; 6];
+    let mut filled = 0;
+    while let Some(rest) = magic.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match content.read(rest)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    content.seek(SeekFrom::Start(0))?;
+    let input = BufReader::with_capacity(32 << 10, content);
+    match magic {
+        [0x1f, 0x8b, ..] => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(input))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+            decoder.window_log_max(24)?;
+            Ok(Box::new(decoder))
+        }
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
+            let limits = liblzma::stream::Stream::new_stream_decoder(
+                80 << 20,
+                liblzma::stream::CONCATENATED,
+            )
+            .map_err(io::Error::other)?;
+            Ok(Box::new(liblzma::bufread::XzDecoder::new_stream(input, limits)))
+        }
+        [b'B', b'Z', b'h', ..] => Err(io::Error::other("is packed with bzip2, which is not read")),
+        [0, b'Z', b'C', b'K', ..] => Err(io::Error::other(
+            "is packed with zchunk, which is not read; set `zchunk=0` in dnf.conf",
+        )),
+        _ => Ok(Box::new(input)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,407 @@
+//! The metadata of an rpm repository: `repomd.xml`, `primary.xml`, `updateinfo.xml` and `modules.yaml`
+//! (createrepo_c; modulemd 2).
+//!
+//! All are streams: only the element at hand is held, and no text, no element and no depth is without a limit. Of a
+//! package only its identity, its source and its vendor are read; dependencies and obsoletes are not.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use muster_core::time::Instant;
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+use thiserror::Error;
+
+/// How long one piece of XML may be: a changelog or a list of files is far shorter.
+const MAX_PIECE: usize = 1 << 20;
+/// How deep elements may lie in each other.
+const MAX_DEPTH: usize = 64;
+/// How long a text that is kept may be.
+const MAX_TEXT: usize = 1024;
+/// How much one file may hold when it is unpacked.
+const MAX_UNPACKED: u64 = 2 << 30;
+
+/// Why metadata could not be read to its end.
+#[derive(Debug, Error)]
+pub enum RepodataError {
+    /// It ends early or its compression is damaged.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is not XML.
+    #[error("is not well-formed: {0}")]
+    Xml(#[from] quick_xml::Error),
+    /// Its elements lie too deep.
+    #[error("has elements deeper than {MAX_DEPTH}")]
+    Deep,
+    /// It ends within an element.
+    #[error("ends before its last element does")]
+    Short,
+}
+
+/// A reader that refuses to deliver more than a piece at a time.
+struct Pieces<R> {
+    inner: R,
+    left: usize,
+}
+
+impl<R: Read> Read for Pieces<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(out)
+    }
+}
+
+impl<R: BufRead> BufRead for Pieces<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Err(io::Error::other(format!(
+                "a piece of it is longer than {MAX_PIECE} bytes"
+            )));
+        }
+        let left = self.left;
+        let buffer = self.inner.fill_buf()?;
+        Ok(buffer.get(..left).unwrap_or(buffer))
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.left = self.left.saturating_sub(amount);
+        self.inner.consume(amount);
+    }
+}
+
+/// What an element of interest is made of.
+enum Piece<'a> {
+    Start(&'a str, &'a BytesStart<'a>),
+    /// The end of an element, with the text directly within it.
+    End(&'a str, &'a str),
+}
+
+/// Reads XML to its end, piece by piece. Names come without their prefix.
+fn each(input: impl Read, mut on: impl FnMut(Piece<'_>)) -> Result<(), RepodataError> {
+    let input = BufReader::with_capacity(32 << 10, input.take(MAX_UNPACKED));
+    let mut reader = Reader::from_reader(Pieces { inner: input, left: MAX_PIECE });
+    let config = reader.config_mut();
+    config.expand_empty_elements = true;
+    let (mut buffer, mut text, mut depth) = (Vec::new(), String::new(), 0_usize);
+    loop {
+        buffer.clear();
+        reader.get_mut().left = MAX_PIECE;
+        let more = match reader.read_event_into(&mut buffer)? {
+            Event::Start(start) => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(RepodataError::Deep);
+                }
+                text.clear();
+                on(Piece::Start(start.local_name().as_ref(), &start));
+                continue;
+            }
+            Event::End(end) => {
+                depth = depth.saturating_sub(1);
+                on(Piece::End(end.local_name().as_ref(), text.trim()));
+                text.clear();
+                continue;
+            }
+            Event::Text(part) => part.into_inner(),
+            Event::CData(part) => part.into_inner(),
+            Event::GeneralRef(reference) => entity(&reference.into_inner()).into(),
+            Event::Eof => return if depth == 0 { Ok(()) } else { Err(RepodataError::Short) },
+            Event::Empty(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_) => continue,
+        };
+        if text.len() + more.len() <= MAX_TEXT {
+            text.push_str(&more);
+        }
+    }
+}
+
+/// Returns what one of XML's own entities or a number stands for.
+fn entity(name: &str) -> String {
+    let number = name.strip_prefix("#x").map(|hex| u32::from_str_radix(hex, 16));
+    let number = number.or_else(|| name.strip_prefix('#').map(str::parse));
+    if let Some(Ok(number)) = number {
+        return char::from_u32(number).map(String::from).unwrap_or_default();
+    }
+    quick_xml::escape::resolve_predefined_entity(name).unwrap_or_default().to_owned()
+}
+
+fn attribute(start: &BytesStart<'_>, name: &str) -> String {
+    let Ok(Some(attribute)) = start.try_get_attribute(name) else { return String::new() };
+    let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).unwrap_or_default();
+    if value.len() <= MAX_TEXT { value.into_owned() } else { String::new() }
+}
+
+/// What `repomd.xml` says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Repomd {
+    /// When the repository was made.
+    pub date: Option<Instant>,
+    /// The files, by their kind (`primary`), each with its place in the repository.
+    pub files: Vec<(String, String)>,
+}
+
+impl Repomd {
+    /// Returns the name of the file of a kind, without its folders.
+    pub fn file(&self, kind: &str) -> Option<&str> {
+        let (_, place) = self.files.iter().find(|(k, _)| k == kind)?;
+        place.rsplit('/').next().filter(|name| !name.is_empty() && *name != "..")
+    }
+}
+
+/// Reads `repomd.xml`.
+pub fn read_repomd(input: impl Read) -> Result<Repomd, RepodataError> {
+    let mut repomd = Repomd::default();
+    let mut kind = String::new();
+    let mut newest = 0_i64;
+    each(input, |piece| match piece {
+        Piece::Start("data", start) => kind = attribute(start, "type"),
+        Piece::Start("location", start) if repomd.files.len() < 100 => {
+            repomd.files.push((kind.clone(), attribute(start, "href")));
+        }
+        Piece::End("revision", text) => repomd.date = revision(text),
+        Piece::End("timestamp", text) => newest = newest.max(seconds(text).unwrap_or(0)),
+        Piece::Start(..) | Piece::End(..) => {}
+    })?;
+    if repomd.date.is_none() && newest > 0 {
+        repomd.date = Instant::from_second(newest).ok();
+    }
+    Ok(repomd)
+}
+
+fn seconds(text: &str) -> Option<i64> {
+    text.split('.').next()?.parse().ok()
+}
+
+/// Reads a revision: mostly the second it was made in, sometimes a date, sometimes a word of the distributor.
+fn revision(text: &str) -> Option<Instant> {
+    // A number with few digits is a release or a counter.
+    if text.len() >= 9
+        && let Ok(number) = text.parse()
+    {
+        return Instant::from_second(number).ok();
+    }
+    let day = || {
+        Some(
+            text.parse::<jiff::civil::Date>()
+                .ok()?
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .ok()?
+                .timestamp(),
+        )
+    };
+    text.parse().ok().or_else(day)
+}
+
+/// A package on offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// Its name.
+    pub name: String,
+    /// Its architecture.
+    pub architecture: String,
+    /// `epoch`, where not 0.
+    pub epoch: String,
+    /// `ver`.
+    pub version: String,
+    /// `rel`.
+    pub release: String,
+    /// The file name of its source package.
+    pub source_rpm: String,
+    /// Who built it.
+    pub vendor: String,
+}
+
+impl Offer {
+    /// Returns `[epoch:]version-release`.
+    pub fn evr(&self) -> String {
+        let Self { epoch, version, release, .. } = self;
+        if matches!(epoch.as_str(), "" | "0") {
+            format!("{version}-{release}")
+        } else {
+            format!("{epoch}:{version}-{release}")
+        }
+    }
+
+    /// Returns `name-epoch:version-release.arch` with the epoch always written.
+    pub fn nevra(&self) -> String {
+        let epoch = if self.epoch.is_empty() { "0" } else { &self.epoch };
+        format!("{}-{epoch}:{}-{}.{}", self.name, self.version, self.release, self.architecture)
+    }
+
+    fn versioned(start: &BytesStart<'_>) -> Self {
+        Self {
+            name: attribute(start, "name"),
+            architecture: attribute(start, "arch"),
+            epoch: attribute(start, "epoch"),
+            version: attribute(start, "version"),
+            release: attribute(start, "release"),
+            ..Self::default()
+        }
+    }
+}
+
+/// Reads `primary.xml`, and hands over each package whose name is wanted.
+pub fn read_primary(
+    input: impl Read,
+    wanted: impl Fn(&str) -> bool,
+    mut on: impl FnMut(Offer),
+) -> Result<(), RepodataError> {
+    let mut offer = Offer::default();
+    let mut take = false;
+    each(input, |piece| match piece {
+        Piece::Start("package", _) => (offer, take) = (Offer::default(), true),
+        Piece::End("name", text) if take => {
+            take = wanted(text);
+            text.clone_into(&mut offer.name);
+        }
+        Piece::End("arch", text) if take => text.clone_into(&mut offer.architecture),
+        Piece::Start("version", start) if take => {
+            offer.epoch = attribute(start, "epoch");
+            offer.version = attribute(start, "ver");
+            offer.release = attribute(start, "rel");
+        }
+        Piece::End("vendor", text) if take => text.clone_into(&mut offer.vendor),
+        Piece::End("sourcerpm", text) if take => text.clone_into(&mut offer.source_rpm),
+        Piece::End("package", _) if take => {
+            take = false;
+            if offer.architecture != "src" && !offer.name.is_empty() && !offer.version.is_empty() {
+                on(std::mem::take(&mut offer));
+            }
+        }
+        Piece::Start(..) | Piece::End(..) => {}
+    })
+}
+
+/// Reads `updateinfo.xml`, and hands over each package of each advisory: id, type, package.
+pub fn read_updateinfo(
+    input: impl Read,
+    wanted: impl Fn(&str) -> bool,
+    mut on: impl FnMut(&str, &str, Offer),
+) -> Result<(), RepodataError> {
+    let (mut id, mut kind, mut named) = (String::new(), String::new(), false);
+    each(input, |piece| match piece {
+        Piece::Start("update", start) => {
+            kind = attribute(start, "type");
+            id.clear();
+            named = false;
+        }
+        Piece::End("id", text) if !named => {
+            named = true;
+            text.clone_into(&mut id);
+        }
+        Piece::Start("package", start) => {
+            let offer = Offer::versioned(start);
+            if wanted(&offer.name) {
+                on(&id, &kind, offer);
+            }
+        }
+        Piece::Start(..) | Piece::End(..) => {}
+    })
+}
+
+/// Reads `modules.yaml`, and hands over each artifact with its module and stream (`nodejs:18`).
+///
+/// Only the shape that modulemd tools write is understood: one key a line, lists with `- `.
+pub fn read_modules(input: impl Read, mut on: impl FnMut(&str, &str)) -> Result<(), RepodataError> {
+    let mut input = BufReader::new(input.take(MAX_UNPACKED));
+    let (mut name, mut stream, mut path) =
+        (String::new(), String::new(), Vec::<(usize, String)>::new());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if (&mut input).take(MAX_PIECE as u64).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&line);
+        let (bare, indent) = (text.trim(), text.len() - text.trim_start().len());
+        if matches!(bare, "---" | "...") {
+            (name, stream) = (String::new(), String::new());
+            path.clear();
+        } else if let Some(item) = bare.strip_prefix("- ") {
+            while path.last().is_some_and(|(depth, _)| *depth > indent) {
+                path.pop();
+            }
+            if matches!(path.as_slice(), [(_, data), (_, artifacts), (_, rpms)] if data == "data" && artifacts == "artifacts" && rpms == "rpms")
+            {
+                on(&format!("{name}:{stream}"), item.trim().trim_matches(['"', '\'']));
+            }
+        } else if let Some((key, value)) = bare.split_once(':') {
+            while path.last().is_some_and(|(depth, _)| *depth >= indent) {
+                path.pop();
+            }
+            let value = value.trim().trim_matches(['"', '\'']);
+            if matches!(path.as_slice(), [(_, data)] if data == "data") {
+                match key {
+                    "name" => value.clone_into(&mut name),
+                    "stream" => value.clone_into(&mut stream),
+                    _ => {}
+                }
+            }
+            if path.len() < MAX_DEPTH {
+                path.push((indent, key.to_owned()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn revisions_are_seconds_dates_or_words() {
+        for (text, expected) in [
+            ("1784024265", Some("2026-07-14T10:17:45Z")),
+            ("2026-07-14", Some("2026-07-14T00:00:00Z")),
+            ("8.10", None),
+            ("20", None),
+        ] {
+            assert_eq!(revision(text).map(|i| i.to_string()).as_deref(), expected, "{text}");
+        }
+        let stamped = "<repomd><revision>8.10</revision><data type='primary'><timestamp>1784024265.5</timestamp><location href='../../etc/x-primary.xml.gz'/></data></repomd>";
+        let repomd = read_repomd(stamped.as_bytes()).unwrap();
+        assert_eq!(repomd.date.unwrap().as_second(), 1_784_024_265);
+        assert_eq!(repomd.file("primary"), Some("x-primary.xml.gz"));
+    }
+
+    #[test]
+    fn modules_name_their_artifacts() {
+        let text = "---\ndocument: modulemd\nversion: 2\ndata:\n  name: nodejs\n  stream: \"18\"\n  profiles:\n    common:\n      rpms:\n      - nodejs\n  artifacts:\n    rpms:\n    - nodejs-1:18.9.1-1.module_el8.x86_64\n    - npm-1:8-1.module_el8.x86_64\n...\n";
+        let mut found = Vec::new();
+        read_modules(text.as_bytes(), |stream, artifact| {
+            found.push(format!("{stream} {artifact}"));
+        })
+        .unwrap();
+        assert_eq!(
+            found,
+            [
+                "nodejs:18 nodejs-1:18.9.1-1.module_el8.x86_64",
+                "nodejs:18 npm-1:8-1.module_el8.x86_64"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_has_no_limit_is_refused() {
+        let deep = "<a>".repeat(100);
+        assert!(matches!(read_repomd(deep.as_bytes()), Err(RepodataError::Deep)));
+        let long = [b"<a>".as_slice(), &vec![b'x'; 3 << 20]].concat();
+        assert!(read_repomd(&*long).unwrap_err().to_string().contains("longer than"));
+        assert!(matches!(read_repomd(&b"<repomd><data>"[..]), Err(RepodataError::Short)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_met(bytes in proptest::collection::vec(any::<u8>(), 0..512), text in "(<(package|name|/name|version ver='1'/|/package|[a-z]{1,3})>|&[a-z#0-9]{0,4};|[ -~]){0,60}") {
+            for input in [&bytes[..], text.as_bytes()] {
+                drop(read_repomd(input));
+                drop(read_primary(input, |_| true, drop));
+                drop(read_updateinfo(input, |_| true, |_, _, _| {}));
+                drop(read_modules(input, |_, _| {}));
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The running kernel, the images on the disk, and the one that the next boot would start.
+//!
+//! Running: `/proc/sys/kernel/osrelease` (proc_sys_kernel(5)), of a live system or where the caller vouches for a
+//! recorded `/proc`. Images: `/boot/vmlinuz-*` and `/lib/modules/*`, whoever put them there. Next boot: a choice saved
+//! in GRUB's environment block or BLS entry (GRUB manual, "The GRUB environment block"; the Boot Loader Specification),
+//! a link `vmlinuz`, else the newest image, as GRUB sorts them. Which boot loader is in use is not looked into.
+
+use std::cmp::Ordering;
+
+use muster_core::fact::{Facts, Obstacle, Reading};
+
+use crate::Inspector;
+use crate::root::{EntryKind, Root};
+
+const RUNNING: &str = "/proc/sys/kernel/osrelease";
+const ENVIRONMENTS: [&str; 3] =
+    ["/boot/grub/grubenv", "/boot/grub2/grubenv", "/boot/efi/EFI/redhat/grubenv"];
+const ENTRIES: &str = "/boot/loader/entries";
+const MAX_BYTES: u64 = 64 * 1024;
+/// More kernels than a server has.
+const MAX_IMAGES: usize = 1000;
+
+/// Reads the kernels.
+pub struct Kernels;
+
+impl Inspector for Kernels {
+    fn name(&self) -> &'static str {
+        "kernels"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            RUNNING,
+            "/boot/",
+            "/boot/grub/grubenv",
+            "/boot/grub2/grubenv",
+            "/boot/efi/EFI/redhat/grubenv",
+            "/boot/loader/entries/*.conf",
+            "/lib/modules/",
+            "/vmlinuz",
+            "/boot/vmlinuz",
+        ]
+    }
+
+    fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
+        let obstacles = &mut facts.obstacles;
+        if root.running() {
+            facts.kernels.running = match text(root, RUNNING) {
+                Reading::Found(release) if release.trim().is_empty() => Reading::Absent,
+                Reading::Found(release) => Reading::Found(release.trim().to_owned()),
+                other => other,
+            };
+            if let Reading::Unknown(obstacle) = &facts.kernels.running {
+                obstacles.push(obstacle.clone());
+            }
+        }
+        let bootable = bootable(root, obstacles);
+        facts.kernels.images.clone_from(&bootable);
+        facts.kernels.images.extend(modules(root, obstacles));
+        facts.kernels.images.sort_by(|a, b| by_version(a, b).then_with(|| a.cmp(b)));
+        facts.kernels.images.dedup();
+        facts.kernels.next_boot = next_boot(root, bootable, obstacles);
+    }
+}
+
+fn text(root: &dyn Root, path: &str) -> Reading<String> {
+    match root.read(path, MAX_BYTES) {
+        Reading::Found(bytes) => Reading::Found(String::from_utf8_lossy(&bytes).into_owned()),
+        Reading::Absent => Reading::Absent,
+        Reading::Unknown(obstacle) => Reading::Unknown(obstacle),
+    }
+}
+
+/// Takes what was found; what stands in the way is noted.
+fn note<T: Default>(reading: Reading<T>, obstacles: &mut Vec<Obstacle>) -> T {
+    match reading {
+        Reading::Found(value) => value,
+        Reading::Absent => T::default(),
+        Reading::Unknown(obstacle) => {
+            obstacles.push(obstacle);
+            T::default()
+        }
+    }
+}
+
+/// Returns the releases of the images in `/boot`.
+fn bootable(root: &dyn Root, obstacles: &mut Vec<Obstacle>) -> Vec<String> {
+    let entries = note(root.list("/boot"), obstacles);
+    entries
+        .iter()
+        .filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Link))
+        .filter_map(|entry| release_of(&entry.name))
+        .take(MAX_IMAGES)
+        .map(String::from)
+        .collect()
+}
+
+/// Returns the releases that have modules on the disk.
+fn modules(root: &dyn Root, obstacles: &mut Vec<Obstacle>) -> Vec<String> {
+    let entries = note(root.list("/lib/modules"), obstacles);
+    entries
+        .into_iter()
+        .filter(|entry| entry.kind == EntryKind::Directory)
+        .filter(|entry| entry.name.starts_with(|c: char| c.is_ascii_digit()))
+        .take(MAX_IMAGES)
+        .map(|entry| entry.name)
+        .collect()
+}
+
+/// `vmlinuz-6.1.0-18-amd64`, `vmlinux-…`, `kernel-…`, `Image-…`: what follows the first hyphen, where it is a release.
+fn release_of(name: &str) -> Option<&str> {
+    let release = ["vmlinuz-", "vmlinux-", "kernel-", "Image-"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))?;
+    let spoilt = [".old", ".bak", ".rpmsave", ".dpkg-new", ".dpkg-old", ".hmac", ".sig", ".signed"];
+    let plain = release.starts_with(|c: char| c.is_ascii_digit())
+        && !spoilt.iter().any(|end| release.ends_with(end));
+    plain.then_some(release)
+}
+
+fn next_boot(
+    root: &dyn Root,
+    bootable: Vec<String>,
+    obstacles: &mut Vec<Obstacle>,
+) -> Reading<String> {
+    let entries = boot_entries(root, obstacles);
+    for path in ENVIRONMENTS {
+        let environment = note(text(root, path), obstacles);
+        // `next_entry` is good for one boot, and comes before the saved one.
+        for key in ["next_entry=", "saved_entry="] {
+            let chosen = environment.lines().find_map(|line| line.strip_prefix(key));
+            let Some(chosen) = chosen.map(str::trim).filter(|c| !c.is_empty()) else { continue };
+            let by_entry = entries.iter().find(|(id, _)| id == chosen).map(|(_, release)| release);
+            let named = by_entry.or_else(|| bootable.iter().find(|r| names(chosen, r)));
+            if let Some(release) = named {
+                return Reading::Found(release.clone());
+            }
+        }
+    }
+    // Alpine and others boot one image without a version in its name; its link tells, where it is one.
+    for link in ["/vmlinuz", "/boot/vmlinuz"] {
+        let Reading::Found(target) = root.link(link) else { continue };
+        let name = target.rsplit('/').next().unwrap_or(&target);
+        if entries.is_empty()
+            && bootable.len() < 2
+            && let Some(release) = release_of(name)
+        {
+            return Reading::Found(release.to_owned());
+        }
+    }
+    let offered = if entries.is_empty() {
+        bootable
+    } else {
+        entries.into_iter().map(|(_, release)| release).collect()
+    };
+    match offered.into_iter().max_by(|a, b| by_version(a, b)) {
+        Some(newest) => Reading::Found(newest),
+        None => Reading::Absent,
+    }
+}
+
+/// Tells whether a menu entry names this release: `gnulinux-6.1.0-18-amd64-advanced-…`, and no longer one.
+fn names(entry: &str, release: &str) -> bool {
+    entry.match_indices(release).any(|(at, _)| {
+        let before = entry.get(..at).and_then(|e| e.chars().next_back());
+        let after = entry.get(at + release.len()..).unwrap_or_default();
+        let ends = after.is_empty()
+            || after.starts_with([' ', '>', '\'', '"'])
+            || after.starts_with("-advanced")
+            || after.starts_with("-recovery");
+        ends && !before.is_some_and(|c| c.is_ascii_digit() || c == '.')
+    })
+}
+
+/// Returns the entries of the Boot Loader Specification: their id, and the release that they start.
+fn boot_entries(root: &dyn Root, obstacles: &mut Vec<Obstacle>) -> Vec<(String, String)> {
+    let files = note(root.list(ENTRIES), obstacles);
+    let mut entries = Vec::new();
+    for file in files.iter().take(MAX_IMAGES) {
+        let Some(id) = file.name.strip_suffix(".conf") else { continue };
+        let text = note(text(root, &format!("{ENTRIES}/{}", file.name)), obstacles);
+        let release = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("linux"))
+            .filter(|rest| rest.starts_with([' ', '\t']))
+            .find_map(|rest| release_of(rest.trim().rsplit('/').next()?));
+        if let Some(release) = release.filter(|release| !release.contains("rescue")) {
+            entries.push((id.to_owned(), release.to_owned()));
+        }
+    }
+    entries
+}
+
+/// Compares releases as `sort -V` does, with which GRUB sorts: numbers by value, all else by byte.
+fn by_version(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    loop {
+        let (word_a, rest_a) = split(a, |c| !c.is_ascii_digit());
+        let (word_b, rest_b) = split(b, |c| !c.is_ascii_digit());
+        let words = word_a.cmp(word_b);
+        if words != Ordering::Equal || (rest_a.is_empty() && rest_b.is_empty()) {
+            return words;
+        }
+        let (number_a, after_a) = split(rest_a, u8::is_ascii_digit);
+        let (number_b, after_b) = split(rest_b, u8::is_ascii_digit);
+        let numbers = value(number_a).cmp(&value(number_b));
+        if numbers != Ordering::Equal {
+            return numbers;
+        }
+        (a, b) = (after_a, after_b);
+    }
+}
+
+fn split(bytes: &[u8], belongs: impl Fn(&u8) -> bool) -> (&[u8], &[u8]) {
+    let end = bytes.iter().position(|b| !belongs(b)).unwrap_or(bytes.len());
+    bytes.split_at(end)
+}
+
+/// A number of any length, ordered by its digits.
+fn value(digits: &[u8]) -> (usize, &[u8]) {
+    let zeros = digits.iter().take_while(|d| **d == b'0').count();
+    let digits = digits.get(zeros..).unwrap_or_default();
+    (digits.len(), digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_image_is_the_one_that_grub_would_start() {
+        let mut releases =
+            ["5.10.0-9-amd64", "5.10.0-20-amd64", "6.1.0-18-amd64", "4.19.0-27-amd64"];
+        releases.sort_by(|a, b| by_version(a, b));
+        assert_eq!(
+            releases,
+            ["4.19.0-27-amd64", "5.10.0-9-amd64", "5.10.0-20-amd64", "6.1.0-18-amd64"]
+        );
+    }
+
+    #[test]
+    fn a_menu_entry_names_one_release() {
+        let entry = "gnulinux-advanced-x>gnulinux-6.1.0-18-amd64-advanced-x";
+        assert!(names(entry, "6.1.0-18-amd64"));
+        assert!(!names(entry, "1.0-18-amd64"));
+        assert!(!names("gnulinux-6.1.0-18-amd64-unsigned", "6.1.0-18-amd64"));
+        assert!(names("Ubuntu, with Linux 5.15.0-91-generic", "5.15.0-91-generic"));
+    }
+}

@@ -1,0 +1,153 @@
+//! The bytes of a tar, unpacked where they are packed: gzip (RFC 1952), xz, zstd (RFC 8878), told by their first bytes.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek as _, SeekFrom};
+
+/// Bytes of memory that unpacking xz may take: `xz -9` needs 65 MiB.
+const XZ_MEMORY: u64 = 70 << 20;
+/// The largest window of zstd that is met, as a power of two: 32 MiB. `zstd --ultra -22` and `--long` ask for more.
+const ZSTD_WINDOW: u32 = 25;
+
+/// A tar being read from its beginning to its end.
+pub(super) struct Stream {
+    bytes: Bytes,
+    position: u64,
+    /// No byte behind this one is read.
+    limit: u64,
+    /// How the tar is packed, in words; nothing when it is not.
+    pub(super) packed: Option<&'static str>,
+}
+
+enum Bytes {
+    /// A plain tar in a file: what is not needed is skipped. Its length is known.
+    File(BufReader<File>, u64),
+    Packed(Box<dyn Read>),
+}
+
+impl Stream {
+    /// Begins to read; `seekable` tells a regular file.
+    pub(super) fn open(mut file: File, seekable: bool, limit: u64) -> io::Result<Self> {
+        let mut head = [0; 6];
+        let mut known = 0;
+        while let Some(room) = head.get_mut(known..).filter(|room| !room.is_empty()) {
+            match file.read(room)? {
+                0 => break,
+                n => known += n,
+            }
+        }
+        let head = head.get(..known).unwrap_or_default();
+        let packed = packing(head);
+        if seekable {
+            file.seek(SeekFrom::Start(0))?;
+            if packed.is_none() {
+                let length = file.metadata()?.len();
+                let file = BufReader::with_capacity(64 * 1024, file);
+                return Ok(Self { bytes: Bytes::File(file, length), position: 0, limit, packed });
+            }
+        }
+        let file = BufReader::with_capacity(64 * 1024, file);
+        let whole: Box<dyn Read> = if seekable {
+            Box::new(file)
+        } else {
+            Box::new(Cursor::new(head.to_vec()).chain(file))
+        };
+        let bytes: Box<dyn Read> = match packed {
+            Some("gzip") => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+            Some("xz") => {
+                let decoder = liblzma::stream::Stream::new_stream_decoder(
+                    XZ_MEMORY,
+                    liblzma::stream::CONCATENATED,
+                )?;
+                Box::new(liblzma::read::XzDecoder::new_stream(whole, decoder))
+            }
+            Some("zstd") => {
+                let mut decoder = zstd::Decoder::new(whole)?;
+                decoder.window_log_max(ZSTD_WINDOW)?;
+                Box::new(decoder)
+            }
+            Some(other) => {
+                return Err(io::Error::other(format!(
+                    "is packed with {other}, which is not read; pack it with gzip, xz or zstd"
+                )));
+            }
+            None => whole,
+        };
+        Ok(Self { bytes: Bytes::Packed(bytes), position: 0, limit, packed })
+    }
+
+    /// Returns where the next byte stands, in the unpacked tar.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Tells whether what was read can be read again where it lies.
+    pub(super) fn is_plain_file(&self) -> bool {
+        matches!(self.bytes, Bytes::File(..))
+    }
+
+    /// Fills the buffer; fewer bytes than that are there only at the end.
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+            let read = match &mut self.bytes {
+                Bytes::File(file, _) => file.read(room),
+                Bytes::Packed(bytes) => bytes.read(room),
+            };
+            match read {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.position += filled as u64;
+        if self.position > self.limit {
+            return Err(io::Error::other(format!(
+                "unpacks to more than the {} GiB that are read",
+                self.limit >> 30
+            )));
+        }
+        Ok(filled)
+    }
+
+    /// Passes over bytes; false when the end comes before.
+    pub(super) fn skip(&mut self, count: u64) -> io::Result<bool> {
+        if let Bytes::File(file, length) = &mut self.bytes {
+            let Some(to) = self.position.checked_add(count).filter(|to| to <= length) else {
+                return Ok(false);
+            };
+            match i64::try_from(count) {
+                Ok(count) => file.seek_relative(count)?,
+                Err(_) => return Ok(false),
+            }
+            self.position = to;
+            return Ok(true);
+        }
+        let mut scratch = [0; 16 * 1024];
+        let mut left = count;
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(scratch.len());
+            let read = self.fill(scratch.get_mut(..most).unwrap_or_default())?;
+            if read < most {
+                return Ok(false);
+            }
+            left -= read as u64;
+        }
+        Ok(true)
+    }
+}
+
+/// Tells by the first bytes how a file is packed.
+fn packing(head: &[u8]) -> Option<&'static str> {
+    [
+        (&b"\x1f\x8b"[..], "gzip"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"BZh", "bzip2"),
+        (b"PK\x03\x04", "zip"),
+        (b"7z\xbc\xaf", "7z"),
+    ]
+    .iter()
+    .find(|(magic, _)| head.starts_with(magic))
+    .map(|(_, name)| *name)
+}
