@@ -37,7 +37,7 @@ fn commands(readme: &str) -> Vec<&str> {
             "```sh" => inside = true,
             "```" => inside = false,
             _ if inside && !line.is_empty() => {
-                found.push(line.split(" #").next().unwrap_or(line).trim())
+                found.push(line.split(" #").next().unwrap_or(line).trim());
             }
             _ if !inside && line.starts_with("## ") && !found.is_empty() => break,
             _ => {}

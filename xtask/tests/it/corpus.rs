@@ -39,6 +39,7 @@ fn variants(bytes: &[u8]) -> Vec<Vec<u8>> {
     vec![bytes.to_vec(), half, short, knocked]
 }
 
+#[expect(clippy::print_stdout, reason = "a failure names the last input")]
 fn replay(corpus: &str, parser: impl Fn(&[u8])) {
     let inputs = inputs(corpus);
     assert!(!inputs.is_empty(), "{corpus} is empty");
