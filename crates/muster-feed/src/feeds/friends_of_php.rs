@@ -19,12 +19,11 @@
 use std::borrow::Cow;
 
 use muster_core::advisory::{Form, Item, Record, Sink, Statement};
-use muster_core::time::Instant;
 use serde::Deserialize;
 
 use super::roave_conflicts::Range;
 use crate::json::{List, Members, Str, outer_keys, parse};
-use crate::lines::{Lines, first_lines, problem};
+use crate::lines::{Lines, first_lines, instant, problem};
 use crate::{Document, Feed, Recognised};
 
 /// The reader of these advisories.
@@ -166,18 +165,6 @@ impl Advisory<'_> {
         let of = if elsewhere { format!("{name} (not on Packagist)") } else { name.to_owned() };
         Ok(range.statement(Cow::Borrowed(package), &of))
     }
-}
-
-/// Reads `2016-08-28 23:50:00`, which is UTC, and `2016-08-28 23:50:00 +0200`.
-fn instant(text: &str) -> Option<Instant> {
-    let text = text.trim();
-    if let Ok(instant) = text.parse() {
-        return Some(instant);
-    }
-    let (day, rest) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
-    let (time, zone) = rest.split_once(' ').unwrap_or((rest, "Z"));
-    let seconds = if time.split(':').count() == 2 { ":00" } else { "" };
-    format!("{day}T{time}{seconds}{zone}").parse().ok()
 }
 
 /// An advisory in YAML as it is read, line by line.

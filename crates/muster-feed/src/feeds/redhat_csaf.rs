@@ -36,9 +36,12 @@ impl Feed for RedHatCsaf {
 
     fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
         let name = path.rsplit(['/', '!']).next().unwrap_or(path);
-        if matches!(name, "changes.csv" | "deletions.csv" | "archive_latest.txt")
-            && first_row_is_csaf(head)
-        {
+        let beside = match name {
+            "changes.csv" | "deletions.csv" => lists_documents(head),
+            "archive_latest.txt" => head.starts_with(b"csaf_"),
+            _ => false,
+        };
+        if beside {
             return Recognised::Companion;
         }
         let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
@@ -58,10 +61,12 @@ impl Feed for RedHatCsaf {
     }
 }
 
-fn first_row_is_csaf(head: &[u8]) -> bool {
-    let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
-    head.starts_with(b"\"") && (has(b"/rhsa-") || has(b"/cve-") || has(b"/rhba-"))
-        || head.starts_with(b"csaf_")
+/// Judges whether a table's first row names one of Red Hat's documents.
+fn lists_documents(head: &[u8]) -> bool {
+    let first = head.split(|b| *b == b'\n').next().unwrap_or(head);
+    [&b"/rhsa-"[..], b"/rhba-", b"/rhea-", b"/cve-"]
+        .iter()
+        .any(|name| memchr::memmem::find(first, name).is_some())
 }
 
 /// The three parts of a document, in whatever order they stand.
@@ -298,14 +303,14 @@ struct FullName<'a> {
 
 /// A platform: what a component belongs to.
 #[derive(Clone, Copy)]
-struct Platform<'t> {
-    name: &'t str,
-    cpe: &'t str,
+pub(super) struct Platform<'t> {
+    pub(super) name: &'t str,
+    pub(super) cpe: &'t str,
 }
 
 impl Platform<'_> {
     /// Returns the release and whether it is the one for everybody.
-    fn release(&self) -> (String, Channel) {
+    pub(super) fn release(&self) -> (String, Channel) {
         let mut parts = self.cpe.split(':').skip(2);
         let (vendor, product, version) = (parts.next(), parts.next(), parts.next());
         let (Some(vendor), Some(product)) = (vendor, product) else {
@@ -326,6 +331,19 @@ impl Platform<'_> {
             _ => (format!("redhat:{product}:{version}"), Channel::Other),
         }
     }
+}
+
+/// Returns what Red Hat's word for the state of a fix comes to.
+pub(super) fn status_of(word: &str) -> Option<Status> {
+    Some(match word {
+        "Affected" => Status::Needed,
+        "Fix deferred" => Status::Deferred,
+        "Will not fix" => Status::Ignored,
+        "Out of support scope" => Status::EndOfLife,
+        "Under investigation" | "New" => Status::NeedsTriage,
+        "Not affected" => Status::NotAffected,
+        _ => return None,
+    })
 }
 
 /// A component: a package, as its purl or its name tells.
@@ -403,7 +421,7 @@ impl<'t> Component<'t> {
 }
 
 /// Cuts `bind-32:9.8.2-1.el6.s390` into name, version and architecture.
-fn nevra(text: &str) -> Option<(&str, Text<'_>, &str)> {
+pub(super) fn nevra(text: &str) -> Option<(&str, Text<'_>, &str)> {
     let text = text.strip_suffix(".rpm").unwrap_or(text);
     let (rest, architecture) = text.rsplit_once('.')?;
     let (rest, release) = rest.rsplit_once('-')?;
@@ -417,7 +435,7 @@ fn nevra(text: &str) -> Option<(&str, Text<'_>, &str)> {
 }
 
 /// Returns the module stream in `ruby-0:3.1.4-142.aarch64::ruby:3.1` and in `postgresql:15/postgresql`.
-fn module_in(name: &str) -> Option<&str> {
+pub(super) fn module_in(name: &str) -> Option<&str> {
     if let Some((_, module)) = name.split_once("::") {
         return module.contains(':').then_some(module);
     }
@@ -716,11 +734,10 @@ impl<'f> Remarks<'f> {
             return (Status::Affected, "known affected".to_owned());
         };
         let details = remedy.details.0.trim();
-        let status = match (&*remedy.category.0, details) {
-            ("no_fix_planned", "Out of support scope") => Status::EndOfLife,
-            ("no_fix_planned", _) => Status::Ignored,
-            (_, "Fix deferred") => Status::Deferred,
-            _ => Status::Needed,
+        let status = match (&*remedy.category.0, status_of(details)) {
+            (_, Some(status)) => status,
+            ("no_fix_planned", None) => Status::Ignored,
+            (_, None) => Status::Affected,
         };
         (status, details.to_owned())
     }
