@@ -118,6 +118,9 @@ pub fn instructions(command: &[OsString], scratch: &Path) -> anyhow::Result<u64>
         .arg(format!("--callgrind-out-file={}/out.%p", folder.path().display()));
     run.args(command).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let status = run.status().context("cannot run valgrind")?;
+    if !matches!(status.code(), Some(0 | 1)) {
+        bail!("under callgrind it ended otherwise ({status}): what was counted is not the whole");
+    }
     let mut total = 0;
     for entry in std::fs::read_dir(folder.path())? {
         let text = std::fs::read(entry?.path())?;

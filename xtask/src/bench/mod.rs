@@ -76,10 +76,7 @@ pub fn run(repository: &Repository, options: &Options) -> anyhow::Result<ExitCod
         runs: options.runs,
     };
     let binary = fs::metadata(&bench.muster).context("the executable was just built")?.len();
-    table.push(
-        Line::new("release binary", "size", mib(binary), "MiB")
-            .at_most(mib(15_000_000), Kind::Firm),
-    );
+    table.push(Line::new("release binary", "size", mega(binary), "MB").at_most(15.0, Kind::Firm));
     bench.generated(&mut table, size)?;
     bench.own_indices(&mut table)?;
     match repository.shared() {
@@ -208,7 +205,14 @@ impl Bench {
             table.not_run(what, "valgrind");
             return Ok(());
         }
-        let counted = measure::instructions(command, self.scratch.path())?;
+        let counted = match measure::instructions(command, self.scratch.path()) {
+            Ok(counted) => counted,
+            Err(error) => {
+                crate::say(format_args!("{what}: {error:#}"));
+                table.not_run(what, "a callgrind that can run it");
+                return Ok(());
+            }
+        };
         table.push(Line::new(what, "instructions", counted as f64 / 1e6, "M"));
         Ok(())
     }
@@ -326,11 +330,6 @@ fn clean_build(repository: &Repository, table: &mut Table) -> anyhow::Result<()>
 
 fn text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().context("the temporary folder's name is not UTF-8")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / 1_048_576.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

@@ -90,16 +90,36 @@ fn listed(
         if !text.contains(&format!("&{name}::")) {
             findings.fault(&list, None, format!("the list has no line `&{name}::…`"));
         }
-        if !files.iter().any(|f| is_fixture_of(f, room, &name)) {
+        let has_fixture = files.iter().any(|f| is_fixture_of(f, room, &name));
+        if !has_fixture && !has_tests(repository, files, room, &name)? {
             let kebab = name.replace('_', "-");
-            findings.fault(
-                &list,
-                None,
-                format!("`{name}` has no fixture fixtures/{}/{kebab}", room.fixtures),
-            );
+            let what =
+                format!("`{name}` has neither fixtures/{}/{kebab} nor a test", room.fixtures);
+            findings.fault(&list, None, what);
         }
     }
     Ok(())
+}
+
+/// Tells whether a thing is tested on inputs that stand in its own files, or in an integration test that names it.
+fn has_tests(
+    repository: &Repository,
+    files: &[PathBuf],
+    room: &Room,
+    name: &str,
+) -> anyhow::Result<bool> {
+    let own = Path::new(room.folder).join(name);
+    let tests = Path::new(room.folder).ancestors().nth(2).unwrap_or(&own).join("tests/it");
+    for file in files {
+        if file.starts_with(&tests) && repository.read(file)?.contains(name) {
+            return Ok(true);
+        }
+        let is_own = file.starts_with(&own) || *file == own.with_extension("rs");
+        if is_own && repository.read(file)?.contains("#[cfg(test)]") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Tells whether a file lies in the fixture folder of a thing, or is its one fixture.
