@@ -104,9 +104,18 @@ pub struct Spent {
 
 /// Does the same as [`inspect`], and tells what it took.
 pub fn inspect_measured(target: &Target, options: &Options) -> (Result<Facts, Error>, Spent) {
+    inspect_with(INSPECTORS, target, options)
+}
+
+/// Does the same with inspectors of the caller's choice.
+pub fn inspect_with(
+    inspectors: &[&dyn Inspector],
+    target: &Target,
+    options: &Options,
+) -> (Result<Facts, Error>, Spent) {
     let mut spent = Spent::default();
     let facts = Source::open(target, options)
-        .and_then(|source| Inspection { inspectors: INSPECTORS, options, source }.run(&mut spent));
+        .and_then(|source| Inspection { inspectors, options, source }.run(&mut spent));
     (facts, spent)
 }
 
@@ -381,7 +390,9 @@ fn write_frame(out: &mut dyn Write, tag: u8, payload: &[u8]) -> io::Result<()> {
 }
 
 fn write_facts(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
-    let bytes = postcard::to_stdvec(facts).map_err(io::Error::other)?;
+    // Grown from nothing it would be copied a dozen times.
+    let room = Vec::with_capacity(256 * (facts.packages.len() + 16));
+    let bytes = postcard::to_extend(facts, room).map_err(io::Error::other)?;
     write_frame(out, FACTS, &bytes)
 }
 

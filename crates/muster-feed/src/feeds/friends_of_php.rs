@@ -43,7 +43,10 @@ impl Feed for FriendsOfPhp {
         let yaml = (path.ends_with(".yaml") || path.ends_with(".yml"))
             && has(b"composer://")
             && first_lines(head).any(|line| line.starts_with("branches:"));
-        if json || yaml { Recognised::Yes } else { Recognised::No }
+        if json || yaml {
+            return Recognised::Yes;
+        }
+        if is_beside(path) { Recognised::Companion } else { Recognised::No }
     }
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
@@ -72,6 +75,23 @@ impl Feed for FriendsOfPhp {
             yaml.advisory(path).tell(path, 1, sink);
         }
     }
+}
+
+/// Judges whether the path is that of what else the repository holds.
+fn is_beside(path: &str) -> bool {
+    const BESIDE: [&str; 9] = [
+        ".gitignore",
+        ".travis.yml",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "README.md",
+        "composer.json",
+        "composer.lock",
+        "validator.php",
+        "php.yml",
+    ];
+    let name = path.rsplit(['/', '!']).next().unwrap_or(path);
+    path.contains("security-advisories") && BESIDE.contains(&name)
 }
 
 fn read_yaml(yaml: &mut Yaml, text: &str, path: &str, line: u64, sink: &mut dyn Sink) {

@@ -34,7 +34,6 @@ pub static FEEDS: &[&dyn Feed] = &[
     &friends_of_php::FriendsOfPhp,
     &osv::Osv,
     &redhat_csaf::RedHatCsaf,
-    &redhat_cve::RedHatCve,
     &roave_conflicts::RoaveConflicts,
     &rocky_errata::RockyErrata,
     &security_pocket::SecurityPocket,

@@ -9,12 +9,14 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{BufRead, Read as _};
 
-use muster_core::advisory::{Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text};
+use muster_core::advisory::{
+    By, Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text,
+};
 use muster_core::time::Instant;
 use serde::Deserialize;
 
 use super::ecosystem::{Place, place};
-use crate::json::{ELEMENT, List, Str, Walk, outer_keys, parse};
+use crate::json::{ELEMENT, List, OneOrMany, Str, Walk, outer_keys, parse};
 use crate::lines::problem;
 use crate::{Document, Feed, Recognised};
 
@@ -156,7 +158,9 @@ fn take(bytes: &[u8], path: &str, line: u64, sink: &mut dyn Sink, seen: &mut Has
     if entry.id.0.is_empty() {
         return sink.problem(problem(path, line, "the record has no id"));
     }
-    if !seen.insert(entry.id.0.to_string()) {
+    // A notice may be given once for each release: only the same id for the same release is one too many.
+    let release = entry.affected.0.first().map_or("", |a| &a.package.ecosystem.0);
+    if !seen.insert(format!("{} {release}", entry.id.0)) {
         sink.problem(problem(
             path,
             line,
@@ -216,7 +220,7 @@ struct Affected<'a> {
     #[serde(borrow, default)]
     package: Package<'a>,
     #[serde(borrow, default)]
-    ranges: List<Range<'a>>,
+    ranges: OneOrMany<Range<'a>>,
     #[serde(borrow, default)]
     severity: List<Score<'a>>,
     #[serde(borrow, default)]
@@ -521,10 +525,10 @@ fn status_of_word(word: &str) -> Status {
     }
 }
 
-/// One advisory may list two builds of a module's package, made for two streams: either is mended, so the older counts.
+/// One advisory may list two builds of a binary package (for two streams, or rebuilt): either is mended, so the older counts.
 fn keep_one_build(statements: &mut Vec<Statement<'_>>) {
     let order = |a: &str, b: &str| muster_version::Scheme::Rpm.compare_lenient(a, b);
-    if !statements.iter().any(|s| s.module.is_some()) {
+    if !statements.iter().any(|s| s.by == By::Binary) {
         return;
     }
     statements.sort_by(|a, b| {
@@ -535,7 +539,8 @@ fn keep_one_build(statements: &mut Vec<Statement<'_>>) {
         })
     });
     statements.dedup_by(|later, first| {
-        later.module.is_some()
+        later.fixed.is_some()
+            && later.introduced == first.introduced
             && (&later.release, &later.package, &later.module)
                 == (&first.release, &first.package, &first.module)
     });

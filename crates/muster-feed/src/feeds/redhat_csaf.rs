@@ -8,10 +8,13 @@
 //! and module stream; a fixed component is a binary package, an affected one mostly the source package.
 //! A modular package whose stream a document does not name has the module `?`.
 //!
+//! Documents of Red Hat's older Security Data API are read too, by `redhat_cve`.
+//!
 //! Of other publishers' CSAF documents, none is taken: their products are not packages.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::io::Read as _;
 
 use muster_core::advisory::{
     By, Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text,
@@ -19,6 +22,8 @@ use muster_core::advisory::{
 use muster_core::time::Instant;
 use serde::Deserialize;
 
+use super::redhat_cve;
+use crate::input::HEAD;
 use crate::json::{Broken, List, Raw, Str, Walk, outer_keys, parse};
 use crate::lines::problem;
 use crate::{Document, Feed, Recognised};
@@ -39,7 +44,11 @@ impl Feed for RedHatCsaf {
         let beside = match name {
             "changes.csv" | "deletions.csv" => lists_documents(head),
             "archive_latest.txt" => head.starts_with(b"csaf_"),
-            _ => false,
+            _ => {
+                let document =
+                    ["cve-", "rhsa-", "rhba-", "rhea-"].iter().any(|n| name.starts_with(n));
+                document && [".asc", ".sha256", ".sha512"].iter().any(|end| name.ends_with(end))
+            }
         };
         if beside {
             return Recognised::Companion;
@@ -48,12 +57,23 @@ impl Feed for RedHatCsaf {
         let csaf = outer_keys(head).first().is_some_and(|key| key == "document")
             && has(b"\"csaf_version\"")
             && (has(b"redhat.com") || has(b"Red Hat"));
-        if csaf { Recognised::Yes } else { Recognised::No }
+        if csaf { Recognised::Yes } else { redhat_cve::recognise(head) }
     }
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
         let path = document.path;
-        let mut walk = Walk::new(document.reader);
+        let mut head = Vec::with_capacity(HEAD);
+        let begin = u64::try_from(HEAD).unwrap_or(u64::MAX);
+        if let Err(error) = (&mut *document.reader).take(begin).read_to_end(&mut head) {
+            sink.problem(problem(path, 1, format!("reading stopped: {error}")));
+            return;
+        }
+        let mut whole = head.as_slice().chain(&mut *document.reader);
+        if redhat_cve::recognise(&head) == Recognised::Yes {
+            redhat_cve::read(path, &mut whole, sink);
+            return;
+        }
+        let mut walk = Walk::new(&mut whole);
         match sections(&mut walk, path, sink) {
             Ok(sections) => sections.tell(path, sink),
             Err(broken) => walk.report(path, &broken, sink),
@@ -875,7 +895,14 @@ mod tests {
     }
 
     #[test]
+    fn a_document_of_the_older_api_is_read() {
+        check(&RedHatCsaf, "redhat-cve/CVE-2031-0001.json");
+    }
+
+    #[test]
     fn any_bytes_are_taken() {
+        let good = include_bytes!("../../../../fixtures/feeds/redhat-cve/CVE-2031-0001.json");
+        holds_on_any_bytes(&RedHatCsaf, "CVE-2031-0001.json", good);
         let good = include_bytes!("../../../../fixtures/feeds/redhat-csaf/cve-2031-0001.json");
         holds_on_any_bytes(&RedHatCsaf, "cve.json", good);
     }
@@ -913,7 +940,8 @@ mod tests {
             return;
         };
         let of = |form: &str| heard.items.iter().filter(|i| i["Record"]["form"] == form).count();
-        assert_eq!((of("Vulnerability"), of("Notice")), (30, 8));
+        // 30 VEX documents, 2 of the older API and one list of its; 8 errata.
+        assert_eq!((of("Vulnerability"), of("Notice")), (32, 8));
         assert_eq!(heard.problems, []);
     }
 }

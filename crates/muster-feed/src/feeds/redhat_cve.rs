@@ -3,8 +3,10 @@
 //! `affected_release` tells the source package that an erratum mends, `package_state` what is still open; the CPE of
 //! each tells the release, as in `redhat_csaf`. An erratum for a module names the module and no package version: it
 //! is kept under `Channel::Other`. The list of CVEs (`cve.json`) says nothing of packages and is passed over.
+//! Samples and mirrors mix these documents with CSAF ones: they are read as one feed, by `redhat_csaf`.
 
 use std::borrow::Cow;
+use std::io::BufRead;
 
 use muster_core::advisory::{
     By, Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text,
@@ -12,48 +14,40 @@ use muster_core::advisory::{
 use serde::Deserialize;
 
 use super::redhat_csaf::{Platform, module_in, status_of};
+use crate::Recognised;
 use crate::json::{List, Str, Walk, outer_keys};
 use crate::lines::{instant, problem};
-use crate::{Document, Feed, Recognised};
 
 /// The longest document that is read.
 const LONGEST: usize = 16 << 20;
 
-/// The reader of such documents.
-pub(crate) struct RedHatCve;
-
-impl Feed for RedHatCve {
-    fn name(&self) -> &'static str {
-        "redhat-cve"
+/// Judges whether a document is one of these, or lies beside them.
+pub(super) fn recognise(head: &[u8]) -> Recognised {
+    let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
+    let keys = outer_keys(head);
+    let keyed = |key: &str| keys.iter().any(|k| k == key);
+    if keyed("threat_severity") && keyed("public_date") {
+        return Recognised::Yes;
     }
+    let list = head.trim_ascii_start().starts_with(b"[")
+        && has(b"\"resource_url\"")
+        && has(b"/securitydata/cve/");
+    if list { Recognised::Companion } else { Recognised::No }
+}
 
-    fn recognises(&self, _path: &str, head: &[u8]) -> Recognised {
-        let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
-        let keys = outer_keys(head);
-        let keyed = |key: &str| keys.iter().any(|k| k == key);
-        if keyed("threat_severity") && keyed("public_date") {
-            return Recognised::Yes;
-        }
-        let list = head.trim_ascii_start().starts_with(b"[")
-            && has(b"\"resource_url\"")
-            && has(b"/securitydata/cve/");
-        if list { Recognised::Companion } else { Recognised::No }
-    }
-
-    fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
-        let path = document.path;
-        let mut walk = Walk::new(document.reader);
-        match walk.value(LONGEST) {
-            Ok(Some(raw)) => match raw.parse::<Cve<'_>>(path) {
-                Ok(cve) => cve.tell(path, raw.line, sink),
-                Err(mut wrong) => {
-                    wrong.what = format!("the CVE was not understood: {}", wrong.what);
-                    sink.problem(wrong);
-                }
-            },
-            Ok(None) => sink.problem(problem(path, 1, "the document is too long")),
-            Err(broken) => walk.report(path, &broken, sink),
-        }
+/// Reads such a document.
+pub(super) fn read(path: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink) {
+    let mut walk = Walk::new(reader);
+    match walk.value(LONGEST) {
+        Ok(Some(raw)) => match raw.parse::<Cve<'_>>(path) {
+            Ok(cve) => cve.tell(path, raw.line, sink),
+            Err(mut wrong) => {
+                wrong.what = format!("the CVE was not understood: {}", wrong.what);
+                sink.problem(wrong);
+            }
+        },
+        Ok(None) => sink.problem(problem(path, 1, "the document is too long")),
+        Err(broken) => walk.report(path, &broken, sink),
     }
 }
 
@@ -235,32 +229,5 @@ impl State<'_> {
             ..Statement::default()
         };
         (statement, doubt)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{check, holds_on_any_bytes, read_shared};
-
-    #[test]
-    fn a_cve_is_read() {
-        check(&RedHatCve, "redhat-cve/CVE-2031-0001.json");
-    }
-
-    #[test]
-    fn any_bytes_are_taken() {
-        let good = include_bytes!("../../../../fixtures/feeds/redhat-cve/CVE-2031-0001.json");
-        holds_on_any_bytes(&RedHatCve, "CVE-2031-0001.json", good);
-    }
-
-    #[test]
-    fn the_samples_are_read() {
-        let Some(heard) =
-            read_shared(&RedHatCve, "data/advisories/rhel/redhat-csaf-samples.tar.zst")
-        else {
-            return;
-        };
-        assert_eq!((heard.items.len(), heard.problems.len()), (2, 0));
     }
 }

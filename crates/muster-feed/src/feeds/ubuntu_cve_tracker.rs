@@ -177,13 +177,14 @@ impl<'t> Reading<'t, '_> {
         let (word, remark) = value.split_once(' ').unwrap_or((value, ""));
         let remark = remark.trim().strip_prefix('(').unwrap_or(remark);
         let remark = remark.strip_suffix(')').unwrap_or(remark).trim();
-        let Some(status) = status(word, remark) else {
+        if word.is_empty() {
             // A blank state is how the tracker's forms look before anybody filled them in.
-            if !word.is_empty() {
-                self.problem(number, format!("the state {word:?} is not known"));
-            }
             return;
-        };
+        }
+        let status = status(word, remark).unwrap_or_else(|| {
+            self.problem(number, format!("the state {word:?} is not known: kept as it stands"));
+            Status::Undetermined
+        });
         let (release, channel) = self.place(pocket);
         let version =
             |text: &'t str| (!text.is_empty() && !text.contains(' ')).then(|| Text::from(text));

@@ -33,14 +33,17 @@ impl Feed for UpdateInfo {
         "updateinfo"
     }
 
-    fn recognises(&self, _path: &str, head: &[u8]) -> Recognised {
+    fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
         let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
         let begins = head.trim_ascii_start().starts_with(b"<");
         if begins && has(b"<updates") && has(b"<update ") {
-            Recognised::Yes
-        } else {
-            Recognised::No
+            return Recognised::Yes;
         }
+        // The other files of a repository's `repodata/`, and a mirror's list of its files.
+        let beside = path.contains("repodata/")
+            && (has(b"http://linux.duke.edu/metadata/") || has(b"document: modulemd"))
+            || path.rsplit('/').next().is_some_and(|name| name.starts_with("fullfiletimelist"));
+        if beside { Recognised::Companion } else { Recognised::No }
     }
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {

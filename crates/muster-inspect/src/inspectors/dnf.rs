@@ -92,14 +92,12 @@ impl Inspector for Dnf {
         let found = find_caches(root, &mut facts.obstacles);
         let caches = choose(root, found.caches, &config, &mut facts.obstacles);
         if caches.is_empty() {
-            let why = if found.binary {
-                "dnf left only its binary cache (*.solv), which is not read; run `dnf makecache --refresh`"
-            } else {
-                "dnf and yum left no repository metadata on this server; run `dnf makecache` (or `yum makecache`)"
-            };
-            let obstacle = Obstacle::new("archive indices", why);
-            facts.obstacles.push(obstacle.clone());
-            facts.archive = Reading::Unknown(obstacle);
+            if found.binary {
+                let why = "dnf left only its binary cache (*.solv), which is not read; run `dnf makecache --refresh`";
+                let obstacle = Obstacle::new("archive indices", why);
+                facts.obstacles.push(obstacle.clone());
+                facts.archive = Reading::Unknown(obstacle);
+            }
             return;
         }
         let mut search = Search::new(facts, &config);
@@ -142,7 +140,7 @@ fn settle(facts: &mut Facts, slots: &Slots, indices: Vec<Index>, config: &Config
             .find(|index| index.official)
             .or_else(|| offering().next())
             .map(|index| index.origin.clone());
-        package.held = config
+        package.held |= config
             .locks
             .iter()
             .any(|lock| !lock.never && matches(lock_name(&lock.pattern), &package.name));

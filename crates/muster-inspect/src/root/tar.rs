@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use muster_core::fact::{Obstacle, Reading};
 use muster_core::time::Instant;
-use rustix::time::{ClockId, clock_gettime};
+use muster_sandbox::monotonic;
 
 use super::declared::{Fit, Pattern, components};
 use super::{
@@ -146,7 +146,7 @@ impl Tar {
             incomplete: None,
             obstacles: Vec::new(),
         };
-        let end = now() + time;
+        let end = monotonic() + time;
         let declared: Vec<(usize, Pattern)> = patterns
             .iter()
             .enumerate()
@@ -590,11 +590,6 @@ fn with_merged_folders(declared: Vec<(usize, Pattern)>) -> Vec<(usize, Pattern)>
 
 fn hash(path: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(path)
-}
-
-fn now() -> Duration {
-    let time = clock_gettime(ClockId::Monotonic);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 impl Root for Tar {

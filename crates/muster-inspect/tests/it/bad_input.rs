@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use muster_core::fact::{Facts, Reading};
-use muster_inspect::{Error, Options, Target, inspect_measured};
+use muster_inspect::inspectors::{INSPECTORS, apk, dpkg, os_release};
+use muster_inspect::root::Root;
+use muster_inspect::{Error, Inspector, Options, Target, inspect_measured, inspect_with};
 
 use crate::roots::{add, link};
 use crate::{Test, file_of, lay_out, tar_of};
@@ -21,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("tar_bombs_are_bounded", tar_bombs_are_bounded),
     ("a_tar_that_leads_outside_reads_nothing_there", a_tar_that_leads_outside),
     ("a_cut_tar_is_never_silence", a_cut_tar_is_never_silence),
+    ("a_reader_that_dies_costs_its_own_part", a_reader_that_dies_costs_its_own_part),
     ("a_broken_tar_is_survived_anywhere", a_broken_tar_is_survived_anywhere),
 ];
 
@@ -305,4 +308,68 @@ fn a_broken_tar_is_survived_anywhere() {
             }
         }
     }
+}
+
+/// Stands for a reader with a defect, or one that a file has led astray.
+struct Dying(fn());
+
+impl Inspector for Dying {
+    fn name(&self) -> &'static str {
+        "apt"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn inspect(&self, _root: &dyn Root, _facts: &mut Facts) {
+        (self.0)();
+    }
+}
+
+fn a_reader_that_dies_costs_its_own_part() {
+    let folder =
+        lay_out(&[OS, ("var/lib/dpkg/status", STATUS), ("boot/vmlinuz-6.1.0-1-amd64", b"")]);
+    let plain = both(folder.path());
+    let tar = tar_of(folder.path());
+    let panics = Dying(|| panic!("a length of 7 in a field of 3"));
+    let hogs = Dying(|| drop(std::hint::black_box(vec![1_u8; 1 << 30])));
+    let loops = Dying(|| {
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    for (dying, why) in [
+        (&panics, "the reader met a defect of its own: a length of 7 in a field of 3 at "),
+        (&hogs, "the reader was stopped: it needed more than its 116 MiB of memory"),
+        (&loops, "the reader was stopped: it took longer than 0.75 s"),
+    ] {
+        let mut inspectors = INSPECTORS.to_vec();
+        inspectors.insert(4, dying);
+        let options = Options { timeout: Duration::from_secs(1), ..Options::default() };
+        for target in [
+            Target::Directory(folder.path().into()),
+            Target::Tar(file_of(&tar).into_temp_path().keep().unwrap()),
+        ] {
+            let mut facts = inspect_with(&inspectors, &target, &options).0.unwrap();
+            let obstacle = facts.obstacles.pop().unwrap();
+            assert!(obstacle.why.starts_with(why), "{obstacle:?}");
+            assert_eq!(facts.archive, Reading::Unknown(obstacle));
+            facts.archive = Reading::Absent;
+            assert_eq!(facts, plain);
+            if let Target::Tar(path) = target {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+    // Standard input is gone with the reader: what was known stays known, what came after is said to be unknown.
+    let inspectors: [&dyn Inspector; 4] = [&os_release::OsRelease, &dpkg::Dpkg, &panics, &apk::Apk];
+    let facts = crate::roots::of_stdin(&inspectors, &tar);
+    assert_eq!((&facts.os, &facts.packages), (&plain.os, &plain.packages));
+    let told: Vec<&str> = facts.obstacles.iter().map(|o| o.what.as_str()).collect();
+    assert_eq!(told, ["apk", "apt"]);
+    // The only database that could be read died: it is not absent.
+    let inspectors: [&dyn Inspector; 3] = [&os_release::OsRelease, &panics, &dpkg::Dpkg];
+    let facts = crate::roots::of_stdin(&inspectors, &tar);
+    assert!(matches!(facts.database, Reading::Unknown(_)), "{:?}", facts.database);
 }

@@ -5,8 +5,9 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use muster_core::fact::{Facts, Reading};
+use muster_inspect::inspectors::INSPECTORS;
 use muster_inspect::root::Directory;
-use muster_inspect::{Options, Target, inspect, inspect_here};
+use muster_inspect::{Inspector, Options, Target, inspect, inspect_here, inspect_with};
 
 use crate::{Test, facts_of, file_of, lay_out, repository, tar_of};
 
@@ -72,6 +73,10 @@ fn pack(packing: &str, bytes: &[u8]) -> Vec<u8> {
 
 /// Inspects bytes that arrive on standard input through a pipe.
 fn facts_of_stdin(bytes: &[u8]) -> Facts {
+    of_stdin(INSPECTORS, bytes)
+}
+
+pub(crate) fn of_stdin(inspectors: &[&dyn Inspector], bytes: &[u8]) -> Facts {
     let (reader, mut writer) = std::io::pipe().unwrap();
     // A thread would forbid the fork: a process of its own feeds the pipe.
     let file = file_of(bytes);
@@ -84,7 +89,7 @@ fn facts_of_stdin(bytes: &[u8]) -> Facts {
     drop(writer);
     let own = rustix::io::dup(rustix::stdio::stdin()).unwrap();
     rustix::stdio::dup2_stdin(&reader).unwrap();
-    let facts = inspect(&Target::TarStdin, &Options::default());
+    let facts = inspect_with(inspectors, &Target::TarStdin, &Options::default()).0;
     rustix::stdio::dup2_stdin(&own).unwrap();
     drop(reader);
     feeder.wait().unwrap();
