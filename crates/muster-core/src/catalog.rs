@@ -95,7 +95,14 @@ impl Distribution {
             name.push('.');
             name.push_str(part);
         }
-        name
+        // Debian called its releases 4.0, 5.0 and 6.0, and counted 5.0.3 within them; others write 5 for the same.
+        let whole = self.releases.iter().find(|r| r.version.strip_suffix(".0") == Some(&name));
+        match whole {
+            Some(whole) if !self.releases.iter().any(|r| r.version == name) => {
+                whole.version.to_string()
+            }
+            _ => name,
+        }
     }
 
     /// Returns the release of that version, full or short.
@@ -148,6 +155,9 @@ mod tests {
             Some("jammy")
         );
         assert!(distribution("ubuntu").unwrap().release("99.04").is_none());
+        for lenny in ["5", "5.0", "5.0.3"] {
+            assert_eq!(distribution("debian").unwrap().release_version(lenny), "5.0", "{lenny}");
+        }
     }
 
     #[test]

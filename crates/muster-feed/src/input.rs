@@ -2,14 +2,24 @@
 //!
 //! What a thing is, is told from its first bytes, never from its name. A packed archive is opened too (`.tar.zst`),
 //! but not an archive within an archive. Names of members are only names: nothing is written anywhere.
+//!
+//! A source is of one feed: the first document that any feed recognises tells which, and documents of another kind
+//! become problems. Everything is bounded ([`MAX_DOCUMENT`], [`MAX_UNPACKED`], [`MAX_MEMBERS`]), and what is damaged
+//! costs as little of the rest as its format allows.
 
 mod open;
+mod tar;
 
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
+use std::hash::BuildHasher as _;
 use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use muster_core::advisory::{Item, Problem, Sink};
+use muster_core::advisory::{Item, Problem, Record, Sink};
 use muster_core::time::Instant;
 
 use crate::feeds::FEEDS;
@@ -17,12 +27,16 @@ use crate::{Document, Feed, Recognised};
 
 /// Bytes of a document that feeds are shown when they are asked whether it is theirs.
 pub const HEAD: usize = 4096;
-/// Unpacked bytes that are read of one source before it is taken for a bomb.
+/// Bytes of one document that are read, unpacked.
+pub const MAX_DOCUMENT: u64 = 4 << 30;
+/// Bytes that one source may unpack to before it is taken for a bomb.
 pub const MAX_UNPACKED: u64 = 16 << 30;
 /// Members of an archive, or files of a folder, that are read.
 pub const MAX_MEMBERS: u64 = 2_000_000;
 /// Documents of another kind that are named one by one.
 const MAX_STRANGERS: u64 = 100;
+/// Documents of which the first bytes are kept until the feed is known.
+const MAX_WAITING: usize = 1000;
 
 /// Why a source cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +51,9 @@ pub enum Error {
     /// Nothing in it is of a feed that Muster knows.
     #[error("is of no feed that Muster reads ({}); FORMAT=PATH says which it is", names())]
     Unrecognised,
+    /// It is damaged before anything in it could be recognised.
+    #[error("cannot be read as a feed: {0}")]
+    Damaged(String),
     /// It has fewer documents than one.
     #[error("is empty")]
     Empty,
@@ -109,7 +126,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
                 continue;
             }
             if kind.is_dir() {
-                folders.push(entry.path());
+                // What a version control system keeps for itself is no part of the feed.
+                if entry.file_name() != ".git" {
+                    folders.push(entry.path());
+                }
             } else if kind.is_file() {
                 files.push(entry.path());
             }
@@ -159,9 +179,11 @@ struct Reading<'s> {
     begun: bool,
     strangers: u64,
     documents: u64,
-    unpacked: u64,
+    unpacked: Rc<Cell<u64>>,
+    damage: Option<String>,
     /// What was not recognised before the feed was known.
     waiting: Vec<(String, Vec<u8>)>,
+    ids: Ids,
 }
 
 impl<'s> Reading<'s> {
@@ -175,37 +197,55 @@ impl<'s> Reading<'s> {
             begun: false,
             strangers: 0,
             documents: 0,
-            unpacked: 0,
+            unpacked: Rc::default(),
+            damage: None,
             waiting: Vec::new(),
+            ids: Ids::default(),
         }
     }
 
     /// Notes something about a document that lies outside any feed's knowledge.
     fn problem(&mut self, path: &str, what: impl Into<String>) {
+        let what = what.into();
+        self.damage.get_or_insert_with(|| what.clone());
         self.source.problems += 1;
-        self.sink.problem(Problem { path: path.to_owned(), line: None, what: what.into() });
+        self.sink.problem(Problem { path: path.to_owned(), line: None, what });
     }
 
     /// Hands one document to the feed it belongs to.
     fn document(&mut self, path: &str, reader: &mut dyn io::Read) {
-        self.documents += 1;
         let mut head = Vec::with_capacity(HEAD);
         if let Err(error) = (&mut *reader).take(HEAD as u64).read_to_end(&mut head) {
             self.problem(path, format!("reading stopped: {error}"));
             return;
         }
+        if head.is_empty() {
+            return;
+        }
+        self.documents += 1;
         let forced = !self.source.format.is_empty() && !self.begun;
         let asked: &[&'static dyn Feed] = match &self.feed {
             Some(feed) => std::slice::from_ref(feed),
             None => FEEDS,
         };
-        let answers: Vec<Recognised> = asked.iter().map(|f| f.recognises(path, &head)).collect();
-        let found =
-            asked.iter().zip(&answers).find(|(_, a)| **a == Recognised::Yes).map(|(f, _)| *f);
+        let mut companion = false;
+        let mut found = None;
+        for feed in asked {
+            match feed.recognises(path, &head) {
+                Recognised::Yes => {
+                    found = Some(*feed);
+                    break;
+                }
+                Recognised::Companion => companion = true,
+                Recognised::No => {}
+            }
+        }
         match found.or(self.feed.filter(|_| forced)) {
             Some(feed) => self.read(feed, path, &head, reader),
-            None if answers.contains(&Recognised::Companion) || head.is_empty() => {}
-            None if self.feed.is_none() => self.waiting.push((path.to_owned(), head)),
+            None if companion => {}
+            None if self.feed.is_none() && self.waiting.len() < MAX_WAITING => {
+                self.waiting.push((path.to_owned(), head));
+            }
             None => self.stranger(path),
         }
     }
@@ -223,32 +263,31 @@ impl<'s> Reading<'s> {
             self.begun = true;
             self.sink.begin(feed.name());
         }
-        let whole = io::Read::chain(
-            head,
-            Bounded {
-                reader,
-                left: MAX_UNPACKED.saturating_sub(self.unpacked),
-                read: &mut self.unpacked,
-            },
-        );
+        let whole = io::Read::chain(head, Bounded { reader, left: MAX_DOCUMENT });
         let mut reader = BufReader::with_capacity(1 << 16, whole);
-        let mut counting = Counting { source: &mut self.source, sink: &mut *self.sink };
+        let mut counting = Counting {
+            path,
+            source: &mut self.source,
+            sink: &mut *self.sink,
+            ids: feed.ids_are_unique().then_some(&mut self.ids),
+        };
         feed.read(&mut Document { path, reader: &mut reader }, &mut counting);
+        self.ids.document += 1;
     }
 
     fn stranger(&mut self, path: &str) {
         self.strangers += 1;
-        if self.strangers <= MAX_STRANGERS {
+        if self.strangers <= MAX_STRANGERS && self.feed.is_some() {
             self.problem(path, format!("is not of the feed {}: passed over", self.source.format));
         }
     }
 
     fn finish(mut self) -> Result<Source, Error> {
         let Some(feed) = self.feed.filter(|_| self.begun) else {
-            return Err(if self.documents == 0 && self.source.problems == 0 {
-                Error::Empty
-            } else {
-                Error::Unrecognised
+            return Err(match self.damage {
+                Some(damage) => Error::Damaged(damage),
+                None if self.documents == 0 => Error::Empty,
+                None => Error::Unrecognised,
             });
         };
         for (path, head) in std::mem::take(&mut self.waiting) {
@@ -268,32 +307,77 @@ impl<'s> Reading<'s> {
     }
 }
 
-/// Ends a document that unpacks beyond all bounds with an error.
+/// Ends a document beyond all bounds with an error.
 struct Bounded<'r> {
     reader: &'r mut dyn io::Read,
     left: u64,
-    read: &'r mut u64,
 }
 
 impl io::Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        *self.read += read as u64;
         self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
-            io::Error::other(format!("it unpacks to more than {MAX_UNPACKED} bytes"))
+            io::Error::other(format!("the document has more than {MAX_DOCUMENT} bytes"))
         })?;
         Ok(read)
     }
 }
 
-/// Counts what passes by.
+/// The ids that a source has said, with the document each stood in and the outline of what was said.
+#[derive(Default)]
+struct Ids {
+    hasher: RandomState,
+    document: u32,
+    seen: HashMap<u64, (u32, u64)>,
+}
+
+/// How a record relates to those before it.
+enum Seen {
+    New,
+    /// The same was said before, in another document.
+    Again,
+    /// Something else was said before, in another document.
+    Otherwise,
+}
+
+impl Ids {
+    fn meet(&mut self, record: &Record<'_>) -> Seen {
+        let id = self.hasher.hash_one(&*record.id);
+        let outline = self.hasher.hash_one((
+            (record.published, record.modified, record.withdrawn),
+            (record.statements.len(), record.cves.len(), record.references.len()),
+            (record.title.len(), record.details.len()),
+        ));
+        match self.seen.insert(id, (self.document, outline)) {
+            // Within one document the feed itself judges: it knows the lines.
+            None => Seen::New,
+            Some((document, _)) if document == self.document => Seen::New,
+            Some((_, before)) if before == outline => Seen::Again,
+            Some(_) => Seen::Otherwise,
+        }
+    }
+}
+
+/// Counts what passes by, and drops what is said a second time.
 struct Counting<'c> {
+    path: &'c str,
     source: &'c mut Source,
     sink: &'c mut dyn Sink,
+    ids: Option<&'c mut Ids>,
 }
 
 impl Sink for Counting<'_> {
     fn item(&mut self, item: Item<'_>) {
+        if let (Item::Record(record), Some(ids)) = (&item, &mut self.ids) {
+            match ids.meet(record) {
+                Seen::New => {}
+                Seen::Again => return,
+                Seen::Otherwise => {
+                    let what = format!("another document says something else of {}", record.id);
+                    self.problem(Problem { path: self.path.to_owned(), line: None, what });
+                }
+            }
+        }
         self.source.records += 1;
         if let Item::Record(record) = &item {
             self.source.withdrawn += u64::from(record.withdrawn.is_some());

@@ -21,6 +21,10 @@ pub trait Feed: Sync {
     fn name(&self) -> &'static str;
     /// Judges whether a document is one of this feed's, by its path within the source and its first bytes.
     fn recognises(&self, path: &str, head: &[u8]) -> Recognised;
+    /// Tells whether an id stands for one record only, so that a second one is worth a problem.
+    fn ids_are_unique(&self) -> bool {
+        false
+    }
     /// Reads one document. What is not understood becomes a problem, and reading goes on.
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink);
 }

@@ -3,13 +3,15 @@
 //!
 //! An ecosystem that nobody knows keeps its own words, in lower case: it is kept, and matches nothing.
 
-use muster_core::advisory::{By, Channel};
-use muster_core::catalog;
+use std::sync::LazyLock;
+
+use muster_core::advisory::{By, Channel, Text};
+use muster_core::catalog::{self, DISTRIBUTIONS};
 
 /// Where a statement of an OSV record holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) release: String,
+    pub(super) release: Text<'static>,
     pub(super) channel: Channel,
     pub(super) by: By,
 }
@@ -18,24 +20,66 @@ pub(super) struct Place {
 /// gets the fix: within Pro only they tell infra from apps.
 pub(super) fn place(ecosystem: &str, pocket: Option<&str>, availability: Option<&str>) -> Place {
     let (name, rest) = ecosystem.split_once(':').unwrap_or((ecosystem, ""));
-    match name {
-        "Ubuntu" => ubuntu(rest, pocket, availability),
-        "Red Hat" => red_hat(rest),
+    let at = |release, by| Place { release, channel: Channel::Base, by };
+    match (name, rest) {
+        ("Ubuntu", _) => ubuntu(rest, pocket, availability),
+        ("Red Hat", _) => red_hat(rest),
+        ("openSUSE", _) if rest.starts_with("Leap ") => {
+            let version = rest.strip_prefix("Leap ").unwrap_or(rest);
+            at(named("opensuse-leap", version), By::Binary)
+        }
+        // What follows is the address of a registry: the names within are those of the language.
+        ("Packagist" | "Maven", _) => at(name.to_ascii_lowercase().into(), By::Source),
         _ => match catalog::by_osv(name) {
             Some(distribution) => {
                 let version = rest.strip_prefix('v').unwrap_or(rest);
-                let release = if version.is_empty() {
-                    distribution.id.to_owned()
-                } else {
-                    format!("{}:{version}", distribution.id)
-                };
-                Place { release, channel: Channel::Base, by: distribution.matched_by }
+                at(named(distribution.id, version), distribution.matched_by)
             }
-            None => {
-                Place { release: name.to_ascii_lowercase(), channel: Channel::Base, by: By::Source }
-            }
+            None => at(ecosystem.to_ascii_lowercase().into(), By::Source),
         },
     }
+}
+
+/// Every release of the catalogue under its name and its code name.
+struct Name {
+    id: &'static str,
+    version: &'static str,
+    codename: Option<&'static str>,
+    name: String,
+}
+
+static NAMES: LazyLock<Vec<Name>> = LazyLock::new(|| {
+    let mut names = Vec::new();
+    for distribution in DISTRIBUTIONS {
+        for release in distribution.releases {
+            names.push(Name {
+                id: distribution.id,
+                version: release.version,
+                codename: release.codename,
+                name: format!("{}:{}", distribution.id, release.version),
+            });
+        }
+    }
+    names
+});
+
+/// Returns the name of a distribution's release, as everything else calls it: `debian:6.0` for Debian's 6.
+pub(super) fn named(id: &str, version: &str) -> Text<'static> {
+    if version.is_empty() {
+        return id.to_owned().into();
+    }
+    if let Some(known) = NAMES.iter().find(|n| n.id == id && n.version == version) {
+        return known.name.as_str().into();
+    }
+    let version =
+        catalog::distribution(id).map(|d| d.release_version(version)).unwrap_or(version.to_owned());
+    format!("{id}:{version}").into()
+}
+
+/// Returns the name of the release of a distribution that has that code name.
+pub(super) fn codenamed(id: &str, codename: &str) -> Option<Text<'static>> {
+    let known = NAMES.iter().find(|n| n.id == id && n.codename == Some(codename))?;
+    Some(known.name.as_str().into())
 }
 
 fn ubuntu(rest: &str, pocket: Option<&str>, availability: Option<&str>) -> Place {
@@ -52,10 +96,11 @@ fn ubuntu(rest: &str, pocket: Option<&str>, availability: Option<&str>) -> Place
         ["Pro", "Realtime", ..] => Channel::Realtime,
         _ => Channel::Other,
     };
-    Place { release: format!("ubuntu:{version}"), channel, by: By::Source }
+    Place { release: named("ubuntu", version), channel, by: By::Source }
 }
 
-/// Within Pro the pocket of the purl counts first, then the words; what neither tells is main's, so infra.
+/// Within Pro the pocket of the purl counts first, then the words. What neither tells (`esm/xenial` of a derived file)
+/// is taken for infra: most of what is on servers comes from main, and a claim on either is a claim on the same paid fix.
 fn pro(pocket: Option<&str>, availability: Option<&str>) -> Channel {
     let availability = availability.unwrap_or_default();
     if availability.starts_with("Livepatch") {
@@ -88,12 +133,14 @@ pub(super) fn pocket_channel(pocket: &str) -> Channel {
 fn red_hat(rest: &str) -> Place {
     let mut parts = rest.split(':');
     match (parts.next(), parts.next()) {
-        (Some("enterprise_linux"), Some(version)) if !version.is_empty() => Place {
-            release: format!("rhel:{}", version.split('.').next().unwrap_or(version)),
-            channel: Channel::Base,
+        (Some("enterprise_linux"), Some(version)) if !version.is_empty() => {
+            Place { release: named("rhel", version), channel: Channel::Base, by: By::Binary }
+        }
+        _ => Place {
+            release: format!("red hat:{rest}").into(),
+            channel: Channel::Other,
             by: By::Binary,
         },
-        _ => Place { release: format!("red hat:{rest}"), channel: Channel::Other, by: By::Binary },
     }
 }
 
@@ -158,10 +205,16 @@ mod tests {
                 Channel::Other,
             ),
             ("PyPI", None, None, "pypi", Channel::Base),
+            ("Debian:6", None, None, "debian:6.0", Channel::Base),
+            ("Debian:3.1", None, None, "debian:3.1", Channel::Base),
+            ("openSUSE:Leap 15.6", None, None, "opensuse-leap:15.6", Channel::Base),
+            ("Red Hat:enterprise_linux:8.8::baseos", None, None, "rhel:8", Channel::Base),
+            ("Wolfi", None, None, "wolfi", Channel::Base),
+            ("Mageia:9", None, None, "mageia:9", Channel::Base),
             ("Packagist:https://packages.drupal.org/8", None, None, "packagist", Channel::Base),
         ] {
             let place = place(ecosystem, pocket, availability);
-            assert_eq!((place.release.as_str(), place.channel), (release, channel), "{ecosystem}");
+            assert_eq!((&*place.release, place.channel), (release, channel), "{ecosystem}");
         }
     }
 }

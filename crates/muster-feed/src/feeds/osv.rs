@@ -1,12 +1,19 @@
 //! The OSV schema, 1.0 to 1.7 (ossf.github.io/osv-schema), whoever writes it: Canonical, Debian, Alpine, AlmaLinux,
 //! Rocky, Red Hat, Freexian, PyPI, Drupal. A record a file, a record a line, or an array of them.
 //!
-//! The lists of enumerated versions are not read: ranges say the same in less. Ranges over git commits say nothing of
-//! packages and are passed over. What a vendor adds in its own part of the schema is read where it changes a verdict:
+//! The lists of enumerated versions are not read: ranges say the same in less, and where there is no range the statement
+//! says `versions listed` and is undetermined. Ranges over git commits say nothing of packages and are passed over. What a vendor adds in its own part of the schema is read where it changes a verdict:
 //! Canonical's pockets, availability and tracker states, Debian's urgency.
+//!
+//! Module streams of RPM: no field holds them. The title does (`nodejs:16 security update`) in 82 of 100 of AlmaLinux's
+//! modular notices that a server can miss; where it is silent, the stream is `?`. That a statement is modular at all is
+//! told by its fixed version (`.module_el8…`), since titles with a colon need not be (`python3:3.6.8 security update`).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher as _;
 use std::io::{BufRead, Read as _};
 
 use muster_core::advisory::{
@@ -14,9 +21,11 @@ use muster_core::advisory::{
 };
 use muster_core::time::Instant;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::ecosystem::{Place, place};
-use crate::json::{ELEMENT, List, OneOrMany, Str, Walk, outer_keys, parse};
+use crate::json::{ELEMENT, List, Str, Walk, outer_keys, parse};
 use crate::lines::problem;
 use crate::{Document, Feed, Recognised};
 
@@ -38,26 +47,64 @@ impl Feed for Osv {
         if named || affected { Recognised::Yes } else { Recognised::No }
     }
 
+    fn ids_are_unique(&self) -> bool {
+        true
+    }
+
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
         let path = document.path;
-        let mut seen = HashSet::new();
-        match first_byte(document.reader) {
-            Some(b'[') => read_array(path, document.reader, sink, &mut seen),
-            _ => read_lines(path, document.reader, sink, &mut seen),
+        let mut seen = Seen::default();
+        match shape(document.reader) {
+            Shape::Array => read_array(path, document.reader, sink, &mut seen),
+            Shape::Lines => read_lines(path, document.reader, sink, &mut seen),
+            Shape::One => read_one(path, document.reader, sink, &mut seen),
         }
     }
 }
 
-fn first_byte(reader: &mut dyn BufRead) -> Option<u8> {
-    reader.fill_buf().ok()?.iter().copied().find(|b| !b.is_ascii_whitespace())
+/// How records stand in a document.
+enum Shape {
+    Array,
+    /// A record a line.
+    Lines,
+    /// One record, laid out over lines.
+    One,
 }
 
-fn read_array(
-    path: &str,
-    reader: &mut dyn BufRead,
-    sink: &mut dyn Sink,
-    seen: &mut HashSet<String>,
-) {
+/// Tells the shape from the first bytes: records on lines of their own begin a line each.
+fn shape(reader: &mut dyn BufRead) -> Shape {
+    let Ok(head) = reader.fill_buf() else { return Shape::One };
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    if head.first() == Some(&b'[') {
+        return Shape::Array;
+    }
+    let Some(end) = memchr::memchr(b'\n', head) else { return Shape::Lines };
+    let (first, rest) = head.split_at_checked(end).unwrap_or((head, &[]));
+    let next = rest.trim_ascii_start().first();
+    if first.trim_ascii_end().ends_with(b"}") && next.is_none_or(|b| *b == b'{')
+        || next == Some(&b'{')
+    {
+        Shape::Lines
+    } else {
+        Shape::One
+    }
+}
+
+/// What a document has said by now: each id, with a digest of the record.
+#[derive(Default)]
+struct Seen {
+    hasher: RandomState,
+    records: HashMap<u64, u64>,
+}
+
+impl Seen {
+    /// Takes note of a record; returns the digest of the one of the same id before it.
+    fn meet(&mut self, id: &str, digest: u64) -> Option<u64> {
+        self.records.insert(self.hasher.hash_one(id), digest)
+    }
+}
+
+fn read_array(path: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink, seen: &mut Seen) {
     let mut walk = Walk::new(reader);
     if let Err(broken) = walk.array() {
         return walk.report(path, &broken, sink);
@@ -80,59 +127,43 @@ fn too_long() -> String {
     format!("a record is longer than the {ELEMENT} bytes that are read: passed over")
 }
 
-/// A record a line; a first line that is no whole record begins one that goes over several lines.
-fn read_lines(
-    path: &str,
-    reader: &mut dyn BufRead,
-    sink: &mut dyn Sink,
-    seen: &mut HashSet<String>,
-) {
+/// A record a line: a broken one costs only itself, one too long is passed over without being held.
+fn read_lines(path: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink, seen: &mut Seen) {
     let mut buffer = Vec::new();
-    let mut number = 0;
-    loop {
+    for number in 1.. {
         buffer.clear();
-        number += 1;
         match (&mut *reader).take(ELEMENT as u64 + 1).read_until(b'\n', &mut buffer) {
             Ok(0) => return,
             Ok(_) => {}
-            Err(error) => {
-                return sink.problem(problem(path, number, format!("reading stopped: {error}")));
-            }
+            Err(error) => return sink.problem(problem(path, number, stopped(&error))),
         }
-        if buffer.len() > ELEMENT {
+        if buffer.len() > ELEMENT && buffer.last() != Some(&b'\n') {
             sink.problem(problem(path, number, too_long()));
             if let Err(error) = pass_over_line(reader) {
-                return sink.problem(problem(path, number, format!("reading stopped: {error}")));
+                return sink.problem(problem(path, number, stopped(&error)));
             }
             continue;
         }
-        if buffer.trim_ascii().is_empty() {
-            continue;
+        let line = buffer.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&buffer);
+        if !line.trim_ascii().is_empty() {
+            take(line, path, number, sink, seen);
         }
-        let whole =
-            buffer.trim_ascii_end().ends_with(b"}") && buffer.trim_ascii_start().starts_with(b"{");
-        if seen.is_empty() && !whole {
-            return read_one(path, number, reader, buffer, sink, seen);
-        }
-        take(&buffer, path, number, sink, seen);
     }
 }
 
-/// Reads the one record of a document, of which the first line is known.
-fn read_one(
-    path: &str,
-    line: u64,
-    reader: &mut dyn BufRead,
-    mut bytes: Vec<u8>,
-    sink: &mut dyn Sink,
-    seen: &mut HashSet<String>,
-) {
-    let left = (ELEMENT - bytes.len().min(ELEMENT)) as u64;
-    match (&mut *reader).take(left + 1).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() > ELEMENT => sink.problem(problem(path, line, too_long())),
-        Ok(_) => take(&bytes, path, line, sink, seen),
-        Err(error) => sink.problem(problem(path, line, format!("reading stopped: {error}"))),
+fn read_one(path: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink, seen: &mut Seen) {
+    let mut bytes = Vec::new();
+    match (&mut *reader).take(ELEMENT as u64 + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() > ELEMENT => sink.problem(problem(path, 1, too_long())),
+        Ok(_) => {
+            take(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes), path, 1, sink, seen);
+        }
+        Err(error) => sink.problem(problem(path, 1, stopped(&error))),
     }
+}
+
+fn stopped(error: &std::io::Error) -> String {
+    format!("reading stopped: {error}")
 }
 
 fn pass_over_line(reader: &mut dyn BufRead) -> std::io::Result<()> {
@@ -150,7 +181,7 @@ fn pass_over_line(reader: &mut dyn BufRead) -> std::io::Result<()> {
     }
 }
 
-fn take(bytes: &[u8], path: &str, line: u64, sink: &mut dyn Sink, seen: &mut HashSet<String>) {
+fn take(bytes: &[u8], path: &str, line: u64, sink: &mut dyn Sink, seen: &mut Seen) {
     let entry: Entry<'_> = match parse(bytes, path, line) {
         Ok(entry) => entry,
         Err(problem) => return sink.problem(problem),
@@ -158,14 +189,23 @@ fn take(bytes: &[u8], path: &str, line: u64, sink: &mut dyn Sink, seen: &mut Has
     if entry.id.0.is_empty() {
         return sink.problem(problem(path, line, "the record has no id"));
     }
-    // A notice may be given once for each release: only the same id for the same release is one too many.
-    let release = entry.affected.0.first().map_or("", |a| &a.package.ecosystem.0);
-    if !seen.insert(format!("{} {release}", entry.id.0)) {
-        sink.problem(problem(
-            path,
-            line,
-            format!("the id {} stands here a second time", entry.id.0),
-        ));
+    let digest = seen.hasher.hash_one(bytes.trim_ascii());
+    match seen.meet(&entry.id.0, digest) {
+        // AlmaLinux files one notice under each release it is for: the same said again is no news.
+        Some(before) if before == digest => return,
+        Some(_) => {
+            let what =
+                format!("the id {} stands here a second time, and says otherwise", entry.id.0);
+            sink.problem(problem(path, line, what));
+        }
+        None => {}
+    }
+    for affected in &entry.affected.0 {
+        if affected.ranges.alone {
+            let what =
+                format!("{}: ranges is no array: read as one range", affected.package.name.0);
+            sink.problem(problem(path, line, what));
+        }
     }
     for what in entry.odd_times() {
         sink.problem(problem(path, line, what));
@@ -220,7 +260,9 @@ struct Affected<'a> {
     #[serde(borrow, default)]
     package: Package<'a>,
     #[serde(borrow, default)]
-    ranges: OneOrMany<Range<'a>>,
+    ranges: Ranges<'a>,
+    #[serde(default)]
+    versions: List<IgnoredAny>,
     #[serde(borrow, default)]
     severity: List<Score<'a>>,
     #[serde(borrow, default)]
@@ -235,6 +277,46 @@ struct Package<'a> {
     name: Str<'a>,
     #[serde(borrow, default)]
     purl: Option<Str<'a>>,
+}
+
+/// Ranges; Freexian once wrote one range without the array around it.
+#[derive(Default)]
+struct Ranges<'a> {
+    ranges: Vec<Range<'a>>,
+    alone: bool,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Ranges<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RangesVisitor)
+    }
+}
+
+struct RangesVisitor;
+
+impl<'de> Visitor<'de> for RangesVisitor {
+    type Value = Ranges<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of ranges")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Ranges::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut ranges = Vec::new();
+        while let Some(range) = seq.next_element()? {
+            ranges.push(range);
+        }
+        Ok(Ranges { ranges, alone: false })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let range = Range::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Ranges { ranges: vec![range], alone: true })
+    }
 }
 
 #[derive(Deserialize)]
@@ -424,11 +506,15 @@ fn word_of_title(title: &str) -> Option<Severity<'static>> {
 impl<'a> Affected<'a> {
     /// Adds what is said of one package, and returns the severities that are said of it alone.
     fn statements(self, streams: &str, statements: &mut Vec<Statement<'a>>) -> Vec<Severity<'a>> {
+        if self.package.name.0.is_empty() {
+            return self.severity.0.into_iter().map(severity).collect();
+        }
         let specific = self.ecosystem_specific.unwrap_or_default();
         let pocket = self.package.purl.as_ref().and_then(|p| purl_distro(&p.0));
         let availability = specific.availability.as_ref().map(|a| &*a.0);
         let place = place(&self.package.ecosystem.0, pocket.as_deref(), availability);
-        let word = specific.uct_status.or(specific.availability).map(|w| w.0).unwrap_or_default();
+        let word = specific.uct_status.or(specific.availability).or(specific.urgency);
+        let word = word.map(|w| w.0).unwrap_or_default();
         let binaries: Vec<(Text<'a>, Text<'a>)> = specific
             .binaries
             .0
@@ -445,17 +531,24 @@ impl<'a> Affected<'a> {
             binaries,
             ..Statement::default()
         };
-        let ranges = self.ranges.0.into_iter().filter(|r| r.kind.0 != "GIT");
+        let ranges = self.ranges.ranges;
         let before = statements.len();
-        for range in ranges {
+        let over_commits = !ranges.is_empty() && ranges.iter().all(|r| r.kind.0 == "GIT");
+        for range in ranges.into_iter().filter(|r| r.kind.0 != "GIT") {
             pairs(range, &template, &place, streams, statements);
         }
-        if statements.len() == before {
-            // A package without a range is affected in every version, or in those that are listed one by one.
+        let listed = !self.versions.0.is_empty();
+        let said = statements.len() > before;
+        if !said && listed {
+            let word = "versions listed".into();
+            let release = place.release.clone();
+            let status = Status::Undetermined;
+            statements.push(Statement { word, release, status, ..template });
+        } else if !said && !over_commits {
+            // Neither ranges nor versions: every version is affected.
             statements.push(finish(template, &place, streams));
         }
-        let urgency = specific.urgency.map(|u| Severity { system: "urgency".into(), score: u.0 });
-        self.severity.0.into_iter().map(severity).chain(urgency).collect()
+        self.severity.0.into_iter().map(severity).collect()
     }
 }
 
@@ -468,7 +561,10 @@ fn pairs<'a>(
     statements: &mut Vec<Statement<'a>>,
 ) {
     let mut open: Option<Option<Text<'a>>> = None;
-    for event in range.events.0 {
+    let mut events = range.events.0;
+    // The order of events means nothing to the schema; the beginning of all versions comes first.
+    events.sort_by_key(|e| e.introduced.as_ref().is_none_or(|i| i.0 != "0"));
+    for event in events {
         if let Some(introduced) = event.introduced
             && let Some(before) = open.replace(Some(introduced.0))
         {
@@ -495,10 +591,10 @@ fn pairs<'a>(
 
 /// Fills in what follows from the rest of a statement.
 fn finish<'a>(mut statement: Statement<'a>, place: &Place, streams: &str) -> Statement<'a> {
-    statement.release = place.release.clone().into();
+    statement.release = place.release.clone();
     statement.status = match &statement.fixed {
         // A fix at version 0 says that no version of this release was ever affected.
-        Some(fixed) if fixed == "0" => Status::NotAffected,
+        Some(fixed) if *fixed == "0" => Status::NotAffected,
         Some(_) => Status::Fixed,
         None => status_of_word(&statement.word),
     };
@@ -521,6 +617,8 @@ fn status_of_word(word: &str) -> Status {
         "ignored" => Status::Ignored,
         "not-affected" => Status::NotAffected,
         "DNE" => Status::DoesNotExist,
+        // Debian's urgency of a package whose support ended.
+        "end-of-life" => Status::EndOfLife,
         _ => Status::Affected,
     }
 }

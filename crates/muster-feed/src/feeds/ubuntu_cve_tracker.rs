@@ -11,10 +11,9 @@ use std::io::Read as _;
 use muster_core::advisory::{
     By, Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text,
 };
-use muster_core::catalog::{self, Distribution};
 use muster_core::time::Instant;
 
-use super::ecosystem::pocket_channel;
+use super::ecosystem::{codenamed, pocket_channel};
 use crate::lines::problem;
 use crate::{Document, Feed, Recognised};
 
@@ -55,6 +54,10 @@ impl Feed for UbuntuCveTracker {
         }
     }
 
+    fn ids_are_unique(&self) -> bool {
+        true
+    }
+
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
         let mut bytes = Vec::new();
         if let Err(error) = (&mut *document.reader).take(LONGEST + 1).read_to_end(&mut bytes) {
@@ -68,13 +71,8 @@ impl Feed for UbuntuCveTracker {
             ));
         }
         let text = String::from_utf8_lossy(&bytes);
-        let mut reading = Reading {
-            path: document.path,
-            distribution: catalog::distribution("ubuntu"),
-            sink,
-            record: Record::default(),
-            field: Field::None,
-        };
+        let mut reading =
+            Reading { path: document.path, sink, record: Record::default(), field: Field::None };
         for (number, line) in (1_u64..).zip(text.lines()) {
             reading.line(number, line);
         }
@@ -95,7 +93,6 @@ enum Field {
 
 struct Reading<'t, 's> {
     path: &'s str,
-    distribution: Option<&'static Distribution>,
     sink: &'s mut dyn Sink,
     record: Record<'t>,
     field: Field,
@@ -107,7 +104,8 @@ impl<'t> Reading<'t, '_> {
             return self.continued(line.trim());
         }
         self.field = Field::None;
-        if line.trim().is_empty() || line.starts_with('#') {
+        // Lines that begin with dashes were fields once, and are put out of use.
+        if line.trim().is_empty() || line.starts_with('#') || line.starts_with("-- ") {
             return;
         }
         let Some((key, value)) = line.split_once(':') else {
@@ -177,15 +175,15 @@ impl<'t> Reading<'t, '_> {
         let (word, remark) = value.split_once(' ').unwrap_or((value, ""));
         let remark = remark.trim().strip_prefix('(').unwrap_or(remark);
         let remark = remark.strip_suffix(')').unwrap_or(remark).trim();
+        // A blank state is how the tracker's forms look before anybody filled them in.
         if word.is_empty() {
-            // A blank state is how the tracker's forms look before anybody filled them in.
             return;
         }
         let status = status(word, remark).unwrap_or_else(|| {
-            self.problem(number, format!("the state {word:?} is not known: kept as it stands"));
+            self.problem(number, format!("the state {word:?} is not known"));
             Status::Undetermined
         });
-        let (release, channel) = self.place(pocket);
+        let (release, channel) = Self::place(pocket);
         let version =
             |text: &'t str| (!text.is_empty() && !text.contains(' ')).then(|| Text::from(text));
         self.record.statements.push(Statement {
@@ -201,20 +199,18 @@ impl<'t> Reading<'t, '_> {
     }
 
     /// `jammy`, `esm-infra/bionic`, `trusty/esm`, `fips-updates/focal`; the rest keeps its own name.
-    fn place(&self, pocket: &'t str) -> (Text<'t>, Channel) {
-        let codename = |name: &str| {
-            self.distribution
-                .and_then(|d| d.codenamed(name))
-                .map(|r| Cow::Owned(format!("ubuntu:{}", r.version)))
-        };
+    fn place(pocket: &str) -> (Text<'static>, Channel) {
+        let codename = |name: &str| codenamed("ubuntu", name);
         let found = match pocket.split_once('/') {
             None => codename(pocket).map(|release| (release, Channel::Base)),
+            // `vivid/ubuntu-core` and `vivid/stable-phone-overlay` were products of their own.
             Some((a, b)) => codename(a)
                 .or_else(|| codename(b))
                 .or_else(|| codename(b.split('/').next().unwrap_or(b)))
                 .map(|release| (release, pocket_channel(pocket))),
         };
-        found.unwrap_or_else(|| (Cow::Owned(format!("ubuntu:{pocket}")), Channel::Other))
+        found
+            .unwrap_or_else(|| (format!("ubuntu:{}", pocket.to_lowercase()).into(), Channel::Other))
     }
 
     fn problem(&mut self, number: u64, what: String) {
