@@ -70,7 +70,10 @@ pub(crate) fn advisory_file(bytes: &[u8]) {
 
 /// A document of one feed, by the feed's name; whether it is one, and what it holds.
 pub(crate) fn feed(name: &str, path: &str, bytes: &[u8]) {
-    let feed = FEEDS.iter().find(|f| f.name() == name).expect("the list has the feed");
+    let feed = FEEDS
+        .iter()
+        .find(|f| f.name().replace('_', "-") == name.replace('_', "-"))
+        .expect("the list has the feed");
     let head = bytes.get(..bytes.len().min(4096)).unwrap_or_default();
     std::hint::black_box(feed.recognises(path, head));
     let mut reader = bytes;
@@ -79,8 +82,10 @@ pub(crate) fn feed(name: &str, path: &str, bytes: &[u8]) {
 
 /// A root in which every file that one inspector asks for holds the same bytes.
 pub(crate) fn inspector(name: &str, bytes: &[u8]) {
-    let inspector =
-        INSPECTORS.iter().find(|i| i.name() == name).expect("the list has the inspector");
+    let inspector = INSPECTORS
+        .iter()
+        .find(|i| i.name().replace('_', "-") == name.replace('_', "-"))
+        .expect("the list has the inspector");
     let root = Everywhere { bytes: bytes.to_vec(), left: Cell::new(1000) };
     inspector.inspect(&root, &mut Facts::default());
 }
