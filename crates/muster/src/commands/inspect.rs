@@ -54,7 +54,7 @@ fn inspect(
     if let Some(id) = &asked.why {
         return output::why::write(&report, file, id);
     }
-    output::write(&report, asked.format, asked.strict)?;
+    output::write(&report, asked.format, asked.all)?;
     Ok(if report.is_owed(asked.strict) { Answer::Owed } else { Answer::Good })
 }
 
