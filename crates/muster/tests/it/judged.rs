@@ -91,11 +91,19 @@ fn the_server_of_august_2007_is_red_in_every_line() {
 
 #[test]
 fn a_package_from_elsewhere_is_named_as_one() {
-    let answer = inspect(&servers::august_2007(), None, &[]).is(1).json();
-    let named = findings(&answer, "third-party")
-        .iter()
-        .any(|f| f["packages"].as_array().unwrap().iter().any(|p| p["name"] == "wiki-farm"));
-    assert!(named, "{answer:#}");
+    let root = servers::debian();
+    let kept = stanza("wiki-farm", "0.9-1", "", "");
+    root.write("var/lib/dpkg/status", std::fs::read_to_string(root.at("var/lib/dpkg/status")).unwrap() + &kept);
+    servers::with_lists(&root, &servers::offer("dpkg", "1.21.22", ""), "");
+    let list = "var/lib/apt/lists/apt.example.org_wiki_dists_stable";
+    root.write("etc/apt/sources.list.d/wiki.list", "deb http://apt.example.org/wiki stable main\n")
+        .write(&format!("{list}_InRelease"), servers::release("Wiki Farm", "stable", "stable", "Wiki"))
+        .write(&format!("{list}_main_binary-amd64_Packages"), servers::offer("wiki-farm", "0.9-1", ""));
+    let answer = inspect(&root, None, &[]).is(1).json();
+    let foreign = findings(&answer, "third-party");
+    assert_eq!(foreign.len(), 1, "{answer:#}");
+    assert_eq!((foreign[0]["origin"].as_str(), foreign[0]["verdict"].as_str()), (Some("Wiki Farm"), Some("unknown")));
+    assert_eq!(foreign[0]["packages"], serde_json::json!([{"name": "wiki-farm", "architecture": "amd64", "installed": "0.9-1", "fixed": null}]));
 }
 
 #[test]
@@ -202,7 +210,7 @@ fn a_patched_server_owes_nothing_and_nothing_is_unknown() {
     inspect(&root, Some(&file), &["--strict"]).is(1);
     // With --all what is mended is shown, and the status stays.
     let all = inspect(&root, Some(&file), &["--all"]).is(0).json();
-    assert_eq!(finding(&all, "CVE-2026-9001", "harbour")["verdict"], "fixed");
+    assert_eq!(finding(&all, "DSA-9901-1", "harbour")["verdict"], "fixed");
     // A week later the same lists are too old to say so.
     let late = run(&["inspect", &root.text(""), "--advisories", &file, "--now", "2026-12-02T12:00:00Z", "--format", "json"]).is(1).json();
     assert!(findings(&late, "update-channel").iter().any(|f| f["problem"] == "indices-stale"), "{late:#}");
@@ -320,9 +328,8 @@ fn a_folder_has_no_running_kernel_unless_it_is_told() {
 fn why_shows_the_record_the_versions_and_the_rule() {
     let folder = Folder::new();
     let file = feeds::debian_file(&folder);
-    let root = servers::debian().text("");
-    let kept = servers::debian();
-    let root = if std::path::Path::new(&root).exists() { root } else { kept.text("") };
+    let server = servers::debian();
+    let root = server.text("");
     for id in ["CVE-2026-9001", "dsa-9901-1", "harbour", "libharbour1"] {
         let ran = run(&["inspect", &root, "--advisories", &file, "--now", NOW, "--why", id]).is(1);
         for part in ["DSA-9901-1  missing", "rule:", "installed 2.0-1, fixed 2.0-1+deb12u1", "debian-lists, record DSA-9901-1"] {

@@ -31,9 +31,10 @@ pub(crate) fn debian() -> Folder {
     dpkg(BOOKWORM, &status.concat())
 }
 
-fn release(suite: &str, codename: &str, label: &str, date: &str) -> String {
+/// The signed Release file of a suite, made on the morning of [`crate::runs::NOW`].
+pub(crate) fn release(origin: &str, suite: &str, codename: &str, label: &str) -> String {
     format!(
-        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Debian\nLabel: {label}\nSuite: {suite}\nCodename: {codename}\nDate: {date}\nArchitectures: all amd64\nComponents: main\nNo-Support-for-Architecture-all: Packages\nSHA256:\n 00 10 main/binary-amd64/Packages\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: {origin}\nLabel: {label}\nSuite: {suite}\nCodename: {codename}\nDate: Mon, 23 Nov 2026 06:00:00 UTC\nArchitectures: all amd64\nComponents: main\nNo-Support-for-Architecture-all: Packages\nSHA256:\n 00 10 main/binary-amd64/Packages\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
     )
 }
 
@@ -44,15 +45,14 @@ pub(crate) fn with_lists(root: &Folder, packages: &str, security: &str) {
         format!("{lists}/deb.debian.org_debian_dists_bookworm"),
         format!("{lists}/security.debian.org_debian-security_dists_bookworm-security"),
     );
-    let date = "Mon, 23 Nov 2026 06:00:00 UTC";
     root.write(
         "etc/apt/sources.list",
         "deb http://deb.debian.org/debian bookworm main\ndeb http://security.debian.org/debian-security bookworm-security main\n",
     )
     .write("var/lib/dpkg/arch", "amd64\n")
-    .write(&format!("{main}_InRelease"), release("oldstable", "bookworm", "Debian", date))
+    .write(&format!("{main}_InRelease"), release("Debian", "oldstable", "bookworm", "Debian"))
     .write(&format!("{main}_main_binary-amd64_Packages"), packages)
-    .write(&format!("{pocket}_InRelease"), release("oldstable-security", "bookworm-security", "Debian-Security", date))
+    .write(&format!("{pocket}_InRelease"), release("Debian", "oldstable-security", "bookworm-security", "Debian-Security"))
     .write(&format!("{pocket}_main_binary-amd64_Packages"), security)
     .write("etc/apt/apt.conf.d/20auto-upgrades", "APT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\n");
 }
