@@ -4,8 +4,11 @@ pub mod apk;
 pub mod apt;
 pub mod dpkg;
 pub mod kernels;
+pub mod origins;
 pub mod os_release;
 pub mod reboot;
+pub mod subscription;
+pub mod update_channel;
 
 use crate::Inspector;
 
@@ -17,5 +20,8 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &os_release::Inferred,
     &kernels::Kernels,
     &reboot::RebootRequired,
+    &subscription::Subscribed,
     &apt::Apt,
+    &origins::Origins,
+    &update_channel::UpdateChannel,
 ];

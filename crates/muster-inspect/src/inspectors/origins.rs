@@ -40,7 +40,7 @@ mod tests {
 
     use super::Origins;
     use crate::Inspector as _;
-    use crate::root::testing::Files;
+    use crate::inspectors::apt::testing::Files;
 
     fn facts(archive: Reading<Archive>) -> Facts {
         let package = |vendor: Option<&str>, origin: Option<&str>| Package {
@@ -48,7 +48,11 @@ mod tests {
             origin: origin.map(str::to_owned),
             ..Package::default()
         };
-        let packages = vec![package(Some("Red Hat"), None), package(None, None), package(Some("x"), Some("y"))];
+        let packages = vec![
+            package(Some("Red Hat"), None),
+            package(None, None),
+            package(Some("x"), Some("y")),
+        ];
         Facts { archive, packages, ..Facts::default() }
     }
 

@@ -167,7 +167,7 @@ mod tests {
 
     use super::Subscribed;
     use crate::Inspector as _;
-    use crate::root::testing::Files;
+    use crate::inspectors::apt::testing::Files;
 
     fn on(id: &str, files: &[(&str, &str)]) -> Reading<Subscription> {
         let os = Reading::Found(Os { id: id.to_owned(), ..Os::default() });
@@ -192,10 +192,22 @@ mod tests {
 
     #[test]
     fn sources_tell_where_the_client_left_no_status() {
-        let infra = ("etc/apt/sources.list.d/ubuntu-esm-infra.list", "deb https://esm.ubuntu.com/infra/ubuntu jammy-infra-security main\n# deb-src x\n");
-        let apps = ("etc/apt/sources.list.d/ubuntu-esm-apps.sources", "Types: deb\nURIs: https://esm.ubuntu.com/apps/ubuntu\nSuites: noble-apps-security\nComponents: main\n");
-        let off = ("etc/apt/sources.list.d/ubuntu-esm-infra.list", "# deb https://esm.ubuntu.com/infra/ubuntu jammy-infra-security main\n");
-        let old = ("etc/apt/sources.list.d/ubuntu-esm-trusty.list", "deb https://esm.ubuntu.com/ubuntu trusty-security main\n");
+        let infra = (
+            "etc/apt/sources.list.d/ubuntu-esm-infra.list",
+            "deb https://esm.ubuntu.com/infra/ubuntu jammy-infra-security main\n# deb-src x\n",
+        );
+        let apps = (
+            "etc/apt/sources.list.d/ubuntu-esm-apps.sources",
+            "Types: deb\nURIs: https://esm.ubuntu.com/apps/ubuntu\nSuites: noble-apps-security\nComponents: main\n",
+        );
+        let off = (
+            "etc/apt/sources.list.d/ubuntu-esm-infra.list",
+            "# deb https://esm.ubuntu.com/infra/ubuntu jammy-infra-security main\n",
+        );
+        let old = (
+            "etc/apt/sources.list.d/ubuntu-esm-trusty.list",
+            "deb https://esm.ubuntu.com/ubuntu trusty-security main\n",
+        );
         assert_eq!(services("ubuntu", &[infra, apps]), ["esm-apps", "esm-infra"]);
         assert_eq!(services("ubuntu", &[old]), ["esm-infra"]);
         assert_eq!(on("ubuntu", &[off]), Reading::Absent);
@@ -211,7 +223,10 @@ mod tests {
 
     #[test]
     fn debian_and_rhel_have_theirs() {
-        let elts = ("etc/apt/sources.list.d/elts.list", "deb http://deb.freexian.com/extended-lts buster main\n");
+        let elts = (
+            "etc/apt/sources.list.d/elts.list",
+            "deb http://deb.freexian.com/extended-lts buster main\n",
+        );
         assert_eq!(services("debian", &[elts]), ["elts"]);
         assert_eq!(on("debian", &[]), Reading::Absent);
         let key = ("etc/pki/entitlement/1-key.pem", "");
