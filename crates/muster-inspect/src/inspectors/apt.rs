@@ -777,17 +777,15 @@ fn carry_out(
         let architecture = market.pool.kept_under(&package.architecture).to_owned();
         let key = (package.name.clone(), architecture.clone());
         let chosen = by_package.get(&at).filter(|c| c.kept_back.is_none() && c.phased.is_none());
+        let installed = relations.remove(&key).unwrap_or_default();
         nodes.push(Node {
             name: package.name.clone(),
             architecture,
-            installed: Some(Choice {
-                version: package.version.clone(),
-                relations: relations.remove(&key).unwrap_or_default(),
-            }),
             candidate: chosen.map(|c| Choice {
                 version: c.offer.version.clone(),
-                relations: c.offer.relations.clone(),
+                relations: relations_of(&c.offer, &installed),
             }),
+            installed: Some(Choice { version: package.version.clone(), relations: installed }),
             fixed: chosen.is_none() && by_package.contains_key(&at) || package.held,
         });
     }
@@ -802,6 +800,18 @@ fn carry_out(
         }
     }
     given_up
+}
+
+/// Returns the relations of an offered version; an abridged stanza is taken to provide what the installed version does.
+fn relations_of(offer: &Offer, installed: &Relations) -> Relations {
+    if offer.whole {
+        return offer.relations.clone();
+    }
+    Relations {
+        provides: installed.provides.clone(),
+        multi: installed.multi,
+        ..Relations::default()
+    }
 }
 
 /// Reads the indices again for packages that upgrades ask for and that are not there yet.

@@ -80,7 +80,7 @@ impl Conf {
                     if scopes.len() >= DEEPEST {
                         return;
                     }
-                    let scope = words.drain(..).collect::<Vec<_>>().join("::");
+                    let scope = std::mem::take(&mut words).join("::");
                     scopes.push(scope);
                 }
                 Token::End => self.set(&scopes, &mut words),
