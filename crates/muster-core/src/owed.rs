@@ -183,7 +183,7 @@ fn archive_update(
     let held = kept_back.map_or(String::new(), |why| format!(" ({why})"));
     Finding {
         id: format!("archive-update:{pocket}:{source}"),
-        verdict: Verdict::Missing,
+        verdict: if security { Verdict::Missing } else { Verdict::Owed },
         severity: Severity::Unknown,
         title: format!("{source}: {kind} {version} in {pocket}{held}"),
         action: match kept_back {

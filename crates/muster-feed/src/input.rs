@@ -121,6 +121,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             let kind = entry.file_type()?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                // A work tree's own keeping, or a download under way.
+                continue;
+            }
             if kind.is_dir() {
                 // What a version control system keeps for itself is no part of the feed.
                 if entry.file_name() != ".git" {

@@ -143,6 +143,18 @@ pub(crate) fn midnight(day: Date) -> Option<Instant> {
     Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
+/// Reads `2016-08-28 23:50:00`, which is UTC, and `2016-08-28 23:50:00 +0200`.
+pub(crate) fn instant(text: &str) -> Option<Instant> {
+    let text = text.trim();
+    if let Ok(instant) = text.parse() {
+        return Some(instant);
+    }
+    let (day, rest) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
+    let (time, zone) = rest.split_once(' ').unwrap_or((rest, "Z"));
+    let seconds = if time.split(':').count() == 2 { ":00" } else { "" };
+    format!("{day}T{time}{seconds}{zone}").parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

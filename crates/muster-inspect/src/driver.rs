@@ -90,7 +90,33 @@ pub enum Error {
 ///
 /// This process must have one thread: the work is done in a forked child.
 pub fn inspect(target: &Target, options: &Options) -> Result<Facts, Error> {
-    Inspection { inspectors: INSPECTORS, options, source: Source::open(target, options)? }.run()
+    inspect_measured(target, options).0
+}
+
+/// What the children of an inspection used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Their processor time, taken together.
+    pub cpu: Duration,
+    /// The most memory that one of them held, in bytes.
+    pub peak: u64,
+}
+
+/// Does the same as [`inspect`], and tells what it took.
+pub fn inspect_measured(target: &Target, options: &Options) -> (Result<Facts, Error>, Spent) {
+    inspect_with(INSPECTORS, target, options)
+}
+
+/// Does the same with inspectors of the caller's choice.
+pub fn inspect_with(
+    inspectors: &[&dyn Inspector],
+    target: &Target,
+    options: &Options,
+) -> (Result<Facts, Error>, Spent) {
+    let mut spent = Spent::default();
+    let facts = Source::open(target, options)
+        .and_then(|source| Inspection { inspectors, options, source }.run(&mut spent));
+    (facts, spent)
 }
 
 /// Runs the inspectors over a root in this very process, without a guard: for tests, and for roots of one's own making.
@@ -170,7 +196,7 @@ struct Inspection<'a> {
 }
 
 impl Inspection<'_> {
-    fn run(&self) -> Result<Facts, Error> {
+    fn run(&self, spent: &mut Spent) -> Result<Facts, Error> {
         let only = self.declared_descriptors();
         let mut left_out: Vec<(usize, Death)> = Vec::new();
         let mut spare = self.options.timeout;
@@ -179,6 +205,8 @@ impl Inspection<'_> {
             let limits = Limits { memory: MAX_MEMORY, time: spare / 4 * 3, output: MAX_ANSWER };
             spare /= 4;
             let outcome = self.once(&limits, &only, &left_out);
+            spent.cpu += outcome.cpu;
+            spent.peak = spent.peak.max(outcome.peak);
             let (at_work, last) = last_frames(&outcome.output);
             let Some(death) = outcome.death else {
                 return match last {
@@ -362,7 +390,9 @@ fn write_frame(out: &mut dyn Write, tag: u8, payload: &[u8]) -> io::Result<()> {
 }
 
 fn write_facts(out: &mut dyn Write, facts: &Facts) -> io::Result<()> {
-    let bytes = postcard::to_stdvec(facts).map_err(io::Error::other)?;
+    // Grown from nothing it would be copied a dozen times.
+    let room = Vec::with_capacity(256 * (facts.packages.len() + 16));
+    let bytes = postcard::to_extend(facts, room).map_err(io::Error::other)?;
     write_frame(out, FACTS, &bytes)
 }
 

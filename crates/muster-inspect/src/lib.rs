@@ -8,10 +8,11 @@ mod driver;
 pub mod inspectors;
 pub mod root;
 mod target;
+pub mod unpack;
 
 use muster_core::fact::Facts;
 
-pub use driver::{Error, Options, inspect, inspect_here};
+pub use driver::{Error, Options, Spent, inspect, inspect_here, inspect_measured, inspect_with};
 pub use target::Target;
 
 use root::Root;

@@ -252,6 +252,7 @@ impl<'a> Judge<'_, 'a> {
         version: &str,
         module: Option<&str>,
     ) -> HashMap<u32, Provisional<'a>> {
+        let version = same_build(self.database, versions, version);
         let below = versions.partition_point(|v| self.scheme.compare_lenient(v, version).is_lt());
         let equal =
             versions.get(below).is_some_and(|v| self.scheme.compare_lenient(v, version).is_eq());
@@ -502,6 +503,19 @@ fn title(
         _ => format!("{source}: {flaws}, {}", decided.word),
     };
     if headers_only { what + " (headers only)" } else { what }
+}
+
+/// Returns the version that a feed means when it names the installed build with another epoch.
+///
+/// The file names of an archive leave the epoch out, so no archive holds two builds that differ in nothing else: a fix
+/// in `1:1.0-2` is the build `1.0-2` that is installed, and the epoch was mistaken in one of the two places.
+fn same_build<'v>(database: Database, versions: &[&'v str], version: &'v str) -> &'v str {
+    fn build(version: &str) -> &str {
+        version.split_once(':').map_or(version, |(_, build)| build)
+    }
+    let revised = build(version).contains('-');
+    let named = versions.iter().find(|v| build(v) == build(version));
+    named.copied().filter(|_| database == Database::Dpkg && revised).unwrap_or(version)
 }
 
 /// Returns the field's word for a status that came without one of the vendor's own.

@@ -45,6 +45,9 @@ fn set_limits(limits: &Limits) -> Result<(), String> {
         (Resource::Core, 0),
         (Resource::Memlock, 0),
     ] {
+        // Whoever runs this may have set it lower; no one but root may set it higher again.
+        let present = rustix::process::getrlimit(resource).maximum;
+        let limit = present.map_or(limit, |present| present.min(limit));
         let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
         rustix::process::setrlimit(resource, limit)
             .map_err(|e| format!("the child cannot limit its {resource:?}: {e}"))?;

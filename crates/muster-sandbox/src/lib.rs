@@ -16,10 +16,14 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
-use rustix::time::{ClockId, clock_gettime};
 
 pub use confine::has_landlock;
 use unguarded::Side;
+
+/// Returns the time of the clock that the limits are measured by, from some moment on.
+pub fn monotonic() -> Duration {
+    unguarded::monotonic()
+}
 
 /// How far the child may go.
 #[derive(Clone, Copy, Debug)]
@@ -232,7 +236,7 @@ impl Write for Pipe<'_> {
 impl Child {
     /// Listens until the child has ended, or ends it.
     fn follow(self, limits: &Limits) -> Outcome {
-        let end = now() + limits.time;
+        let end = monotonic() + limits.time;
         let mut output = Vec::new();
         let mut words = Vec::new();
         let heard = self.listen(limits, end, &mut output, &mut words);
@@ -261,7 +265,7 @@ impl Child {
         let mut buffer = vec![0; 64 * 1024];
         let (mut output_open, mut words_open) = (true, true);
         while output_open || words_open {
-            let Some(left) = end.checked_sub(now()).filter(|left| !left.is_zero()) else {
+            let Some(left) = end.checked_sub(monotonic()).filter(|left| !left.is_zero()) else {
                 return Err(Death::Time(limits.time));
             };
             let mut waiting = Vec::with_capacity(2);
@@ -302,7 +306,7 @@ impl Child {
     fn await_end(&self, limits: &Limits, end: Duration) -> Result<(), Death> {
         let pidfd = rustix::process::pidfd_open(self.pid, PidfdFlags::empty());
         loop {
-            let Some(left) = end.checked_sub(now()).filter(|left| !left.is_zero()) else {
+            let Some(left) = end.checked_sub(monotonic()).filter(|left| !left.is_zero()) else {
                 return Err(Death::Time(limits.time));
             };
             let polled = match &pidfd {
@@ -350,12 +354,6 @@ fn cause(status: i32, words: &[u8], limits: &Limits) -> Option<Death> {
         PANICKED => Some(Death::Panic(words)),
         code => Some(Death::Failed(format!("it ended with {code}"))),
     }
-}
-
-fn now() -> Duration {
-    let time = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn timespec(duration: Duration) -> Timespec {

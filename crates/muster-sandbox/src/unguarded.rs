@@ -1,4 +1,4 @@
-//! The system calls that no safe wrapper offers: fork(2), close_range(2), wait4(2), _exit(2).
+//! The system calls that no safe wrapper offers: fork(2), close_range(2), wait4(2), _exit(2), clock_gettime(2).
 //!
 //! The only unsafe code of the project. Each function here is sound by itself; what makes a fork safe to use (one
 //! thread, a child that never returns) is held by [`crate::run`].
@@ -95,6 +95,18 @@ pub(crate) fn wait(pid: Pid, hang: bool) -> io::Result<Option<Ended>> {
             }
         }
     }
+}
+
+/// Returns the time of the monotonic clock.
+///
+/// Through the C library: rustix looks for the kernel's own code page by itself, and is lost under valgrind.
+#[expect(unsafe_code, reason = "the C library's clock has no safe wrapper but the banned one")]
+pub(crate) fn monotonic() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a local that outlives the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn duration(time: libc::timeval) -> Duration {

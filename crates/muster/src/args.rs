@@ -171,11 +171,20 @@ pub(crate) struct Build {
     pub(crate) accept_older: bool,
 }
 
+/// Fetch the vendors' feeds.
+///
+/// Every file is replaced whole or stays as it was; what has not changed at its publisher is not fetched again. The
+/// list of feeds is built in (--print-config shows it) and can be edited.
+///
+/// Exit status: 0 all is there, 1 a part failed, 2 nothing could be had.
 #[derive(Args, Debug)]
 pub(crate) struct Pull {
+    /// The feeds, by name; without one, all that are not on request
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
     /// The folder to keep the feeds in
-    #[arg(value_name = "FOLDER", required_unless_present = "print_config")]
-    pub(crate) folder: Option<PathBuf>,
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) into: Option<PathBuf>,
     /// The list of feeds, instead of the one built in
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -188,6 +197,9 @@ pub(crate) struct Pull {
     /// Print the built-in list of feeds, to edit
     #[arg(long)]
     pub(crate) print_config: bool,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = Plain::Table)]
+    pub(crate) format: Plain,
 }
 
 #[derive(Args, Debug)]

@@ -21,6 +21,16 @@ impl Progress {
         Self(bar)
     }
 
+    /// Begins one for work whose size is not known.
+    pub(crate) fn files() -> Self {
+        let bar = if std::io::stderr().is_terminal() {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::hidden()
+        };
+        Self(bar)
+    }
+
     /// Says what is being worked on.
     pub(crate) fn on(&self, what: &str) {
         self.0.set_message(muster_core::text::for_terminal(what).into_owned());

@@ -281,11 +281,18 @@ fn name(finding: &Finding) -> (&str, &str) {
 /// cannot be done anything about comes after what can.
 pub(crate) fn urgency(finding: &Finding) -> impl Ord + use<> {
     let actionable = match finding.verdict {
-        Verdict::Missing | Verdict::EndOfSupport | Verdict::Owed => 0,
+        Verdict::Missing | Verdict::EndOfSupport => 0,
+        Verdict::Owed => {
+            if matches!(finding.about, About::ArchiveUpdate(_)) {
+                2
+            } else {
+                0
+            }
+        }
         Verdict::MissingSubscription => 1,
-        Verdict::Unknown => 2,
-        Verdict::NoFix | Verdict::WontFix => 3,
-        Verdict::Fixed | Verdict::NotAffected => 4,
+        Verdict::Unknown => 3,
+        Verdict::NoFix | Verdict::WontFix => 4,
+        Verdict::Fixed | Verdict::NotAffected => 5,
     };
     let (headers, exploited, likely, kernel, published) = match &finding.about {
         About::Advisory(a) => {

@@ -23,11 +23,16 @@ impl Feed for AlpineSecdb {
         "alpine-secdb"
     }
 
-    fn recognises(&self, _path: &str, head: &[u8]) -> Recognised {
+    fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
         let keys = outer_keys(head);
         let has = |key: &str| keys.iter().any(|k| k == key);
         let named = has("distroversion") || has("apkurl") || has("urlprefix");
-        if named && has("reponame") { Recognised::Yes } else { Recognised::No }
+        if named && has("reponame") {
+            return Recognised::Yes;
+        }
+        let name = path.rsplit(['/', '!']).next().unwrap_or(path);
+        let beside = matches!(name, "index.html" | "indexof.html" | "last-update" | "license.txt");
+        if beside { Recognised::Companion } else { Recognised::No }
     }
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {

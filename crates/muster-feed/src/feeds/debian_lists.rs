@@ -52,7 +52,7 @@ impl Feed for DebianLists {
         let notice = Head::notice(first).is_some_and(|h| {
             ["DSA-", "DLA-", "DTSA-", "ELA-"].iter().any(|family| h.id.starts_with(family))
         });
-        let flaw = Head::flaw(first).is_some() && !first.contains('\t') && is_list(head);
+        let flaw = Head::flaw(first).is_some() && is_list(first, head);
         if notice || flaw { Recognised::Yes } else { Recognised::No }
     }
 
@@ -113,12 +113,12 @@ fn is_companion(path: &str) -> bool {
             .any(|name| path.ends_with(&format!("data/packages/{name}")))
 }
 
-/// Judges whether the lines after a first CVE are those of a list: indented, or another CVE.
-fn is_list(head: &[u8]) -> bool {
+/// Judges whether a first CVE is described, or has lines under it: a bare list of ids has neither.
+fn is_list(first: &str, head: &[u8]) -> bool {
     let second = first_lines(head).filter(|l| !l.trim().is_empty()).nth(1);
-    second.is_none_or(|l| {
-        l.starts_with(['\t', ' ']) && !l.trim_start().starts_with('"') || Head::flaw(l).is_some()
-    })
+    let under = second
+        .is_some_and(|l| l.starts_with(['\t', ' ']) && !l.trim_start().starts_with(['"', '<']));
+    first.contains(" (") || first.contains(" [") || under
 }
 
 fn cut(text: &str) -> &str {

@@ -19,12 +19,11 @@
 use std::borrow::Cow;
 
 use muster_core::advisory::{Form, Item, Record, Sink, Statement};
-use muster_core::time::Instant;
 use serde::Deserialize;
 
 use super::roave_conflicts::Range;
 use crate::json::{List, Members, Str, outer_keys, parse};
-use crate::lines::{Lines, first_lines, problem};
+use crate::lines::{Lines, first_lines, instant, problem};
 use crate::{Document, Feed, Recognised};
 
 /// The reader of these advisories.
@@ -44,7 +43,10 @@ impl Feed for FriendsOfPhp {
         let yaml = (path.ends_with(".yaml") || path.ends_with(".yml"))
             && has(b"composer://")
             && first_lines(head).any(|line| line.starts_with("branches:"));
-        if json || yaml { Recognised::Yes } else { Recognised::No }
+        if json || yaml {
+            return Recognised::Yes;
+        }
+        if is_beside(path) { Recognised::Companion } else { Recognised::No }
     }
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
@@ -73,6 +75,23 @@ impl Feed for FriendsOfPhp {
             yaml.advisory(path).tell(path, 1, sink);
         }
     }
+}
+
+/// Judges whether the path is that of what else the repository holds.
+fn is_beside(path: &str) -> bool {
+    const BESIDE: [&str; 9] = [
+        ".gitignore",
+        ".travis.yml",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "README.md",
+        "composer.json",
+        "composer.lock",
+        "validator.php",
+        "php.yml",
+    ];
+    let name = path.rsplit(['/', '!']).next().unwrap_or(path);
+    path.contains("security-advisories") && BESIDE.contains(&name)
 }
 
 fn read_yaml(yaml: &mut Yaml, text: &str, path: &str, line: u64, sink: &mut dyn Sink) {
@@ -166,18 +185,6 @@ impl Advisory<'_> {
         let of = if elsewhere { format!("{name} (not on Packagist)") } else { name.to_owned() };
         Ok(range.statement(Cow::Borrowed(package), &of))
     }
-}
-
-/// Reads `2016-08-28 23:50:00`, which is UTC, and `2016-08-28 23:50:00 +0200`.
-fn instant(text: &str) -> Option<Instant> {
-    let text = text.trim();
-    if let Ok(instant) = text.parse() {
-        return Some(instant);
-    }
-    let (day, rest) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
-    let (time, zone) = rest.split_once(' ').unwrap_or((rest, "Z"));
-    let seconds = if time.split(':').count() == 2 { ":00" } else { "" };
-    format!("{day}T{time}{seconds}{zone}").parse().ok()
 }
 
 /// An advisory in YAML as it is read, line by line.

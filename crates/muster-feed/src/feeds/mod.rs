@@ -12,9 +12,12 @@ mod epss;
 mod friends_of_php;
 mod osv;
 mod redhat_csaf;
+mod redhat_cve;
 mod roave_conflicts;
+mod rocky_errata;
 mod security_pocket;
 mod ubuntu_cve_tracker;
+mod updateinfo;
 
 use crate::Feed;
 
@@ -28,10 +31,12 @@ pub static FEEDS: &[&dyn Feed] = &[
     &distro_info::DistroInfo,
     &endoflife::EndOfLife,
     &epss::Epss,
-    &osv::Osv,
     &friends_of_php::FriendsOfPhp,
+    &osv::Osv,
     &redhat_csaf::RedHatCsaf,
     &roave_conflicts::RoaveConflicts,
+    &rocky_errata::RockyErrata,
     &security_pocket::SecurityPocket,
     &ubuntu_cve_tracker::UbuntuCveTracker,
+    &updateinfo::UpdateInfo,
 ];

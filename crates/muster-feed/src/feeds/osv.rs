@@ -16,7 +16,9 @@ use std::fmt;
 use std::hash::BuildHasher as _;
 use std::io::{BufRead, Read as _};
 
-use muster_core::advisory::{Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text};
+use muster_core::advisory::{
+    By, Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text,
+};
 use muster_core::time::Instant;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -621,10 +623,10 @@ fn status_of_word(word: &str) -> Status {
     }
 }
 
-/// One advisory may list two builds of a module's package, made for two streams: either is mended, so the older counts.
+/// One advisory may list two builds of a binary package (for two streams, or rebuilt): either is mended, so the older counts.
 fn keep_one_build(statements: &mut Vec<Statement<'_>>) {
     let order = |a: &str, b: &str| muster_version::Scheme::Rpm.compare_lenient(a, b);
-    if !statements.iter().any(|s| s.module.is_some()) {
+    if !statements.iter().any(|s| s.by == By::Binary) {
         return;
     }
     statements.sort_by(|a, b| {
@@ -635,7 +637,8 @@ fn keep_one_build(statements: &mut Vec<Statement<'_>>) {
         })
     });
     statements.dedup_by(|later, first| {
-        later.module.is_some()
+        later.fixed.is_some()
+            && later.introduced == first.introduced
             && (&later.release, &later.package, &later.module)
                 == (&first.release, &first.package, &first.module)
     });

@@ -8,10 +8,13 @@
 //! and module stream; a fixed component is a binary package, an affected one mostly the source package.
 //! A modular package whose stream a document does not name has the module `?`.
 //!
+//! Documents of Red Hat's older Security Data API are read too, by `redhat_cve`.
+//!
 //! Of other publishers' CSAF documents, none is taken: their products are not packages.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::io::Read as _;
 
 use muster_core::advisory::{
     By, Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text,
@@ -19,6 +22,8 @@ use muster_core::advisory::{
 use muster_core::time::Instant;
 use serde::Deserialize;
 
+use super::redhat_cve;
+use crate::input::HEAD;
 use crate::json::{Broken, List, Raw, Str, Walk, outer_keys, parse};
 use crate::lines::problem;
 use crate::{Document, Feed, Recognised};
@@ -36,21 +41,39 @@ impl Feed for RedHatCsaf {
 
     fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
         let name = path.rsplit(['/', '!']).next().unwrap_or(path);
-        if matches!(name, "changes.csv" | "deletions.csv" | "archive_latest.txt")
-            && first_row_is_csaf(head)
-        {
+        let beside = match name {
+            "changes.csv" | "deletions.csv" => lists_documents(head),
+            "archive_latest.txt" => head.starts_with(b"csaf_"),
+            _ => {
+                let document =
+                    ["cve-", "rhsa-", "rhba-", "rhea-"].iter().any(|n| name.starts_with(n));
+                document && [".asc", ".sha256", ".sha512"].iter().any(|end| name.ends_with(end))
+            }
+        };
+        if beside {
             return Recognised::Companion;
         }
         let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
         let csaf = outer_keys(head).first().is_some_and(|key| key == "document")
             && has(b"\"csaf_version\"")
             && (has(b"redhat.com") || has(b"Red Hat"));
-        if csaf { Recognised::Yes } else { Recognised::No }
+        if csaf { Recognised::Yes } else { redhat_cve::recognise(head) }
     }
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
         let path = document.path;
-        let mut walk = Walk::new(document.reader);
+        let mut head = Vec::with_capacity(HEAD);
+        let begin = u64::try_from(HEAD).unwrap_or(u64::MAX);
+        if let Err(error) = (&mut *document.reader).take(begin).read_to_end(&mut head) {
+            sink.problem(problem(path, 1, format!("reading stopped: {error}")));
+            return;
+        }
+        let mut whole = head.as_slice().chain(&mut *document.reader);
+        if redhat_cve::recognise(&head) == Recognised::Yes {
+            redhat_cve::read(path, &mut whole, sink);
+            return;
+        }
+        let mut walk = Walk::new(&mut whole);
         match sections(&mut walk, path, sink) {
             Ok(sections) => sections.tell(path, sink),
             Err(broken) => walk.report(path, &broken, sink),
@@ -58,10 +81,12 @@ impl Feed for RedHatCsaf {
     }
 }
 
-fn first_row_is_csaf(head: &[u8]) -> bool {
-    let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
-    head.starts_with(b"\"") && (has(b"/rhsa-") || has(b"/cve-") || has(b"/rhba-"))
-        || head.starts_with(b"csaf_")
+/// Judges whether a table's first row names one of Red Hat's documents.
+fn lists_documents(head: &[u8]) -> bool {
+    let first = head.split(|b| *b == b'\n').next().unwrap_or(head);
+    [&b"/rhsa-"[..], b"/rhba-", b"/rhea-", b"/cve-"]
+        .iter()
+        .any(|name| memchr::memmem::find(first, name).is_some())
 }
 
 /// The three parts of a document, in whatever order they stand.
@@ -298,14 +323,14 @@ struct FullName<'a> {
 
 /// A platform: what a component belongs to.
 #[derive(Clone, Copy)]
-struct Platform<'t> {
-    name: &'t str,
-    cpe: &'t str,
+pub(super) struct Platform<'t> {
+    pub(super) name: &'t str,
+    pub(super) cpe: &'t str,
 }
 
 impl Platform<'_> {
     /// Returns the release and whether it is the one for everybody.
-    fn release(&self) -> (String, Channel) {
+    pub(super) fn release(&self) -> (String, Channel) {
         let mut parts = self.cpe.split(':').skip(2);
         let (vendor, product, version) = (parts.next(), parts.next(), parts.next());
         let (Some(vendor), Some(product)) = (vendor, product) else {
@@ -326,6 +351,19 @@ impl Platform<'_> {
             _ => (format!("redhat:{product}:{version}"), Channel::Other),
         }
     }
+}
+
+/// Returns what Red Hat's word for the state of a fix comes to.
+pub(super) fn status_of(word: &str) -> Option<Status> {
+    Some(match word {
+        "Affected" => Status::Needed,
+        "Fix deferred" => Status::Deferred,
+        "Will not fix" => Status::Ignored,
+        "Out of support scope" => Status::EndOfLife,
+        "Under investigation" | "New" => Status::NeedsTriage,
+        "Not affected" => Status::NotAffected,
+        _ => return None,
+    })
 }
 
 /// A component: a package, as its purl or its name tells.
@@ -403,7 +441,7 @@ impl<'t> Component<'t> {
 }
 
 /// Cuts `bind-32:9.8.2-1.el6.s390` into name, version and architecture.
-fn nevra(text: &str) -> Option<(&str, Text<'_>, &str)> {
+pub(super) fn nevra(text: &str) -> Option<(&str, Text<'_>, &str)> {
     let text = text.strip_suffix(".rpm").unwrap_or(text);
     let (rest, architecture) = text.rsplit_once('.')?;
     let (rest, release) = rest.rsplit_once('-')?;
@@ -417,7 +455,7 @@ fn nevra(text: &str) -> Option<(&str, Text<'_>, &str)> {
 }
 
 /// Returns the module stream in `ruby-0:3.1.4-142.aarch64::ruby:3.1` and in `postgresql:15/postgresql`.
-fn module_in(name: &str) -> Option<&str> {
+pub(super) fn module_in(name: &str) -> Option<&str> {
     if let Some((_, module)) = name.split_once("::") {
         return module.contains(':').then_some(module);
     }
@@ -716,11 +754,10 @@ impl<'f> Remarks<'f> {
             return (Status::Affected, "known affected".to_owned());
         };
         let details = remedy.details.0.trim();
-        let status = match (&*remedy.category.0, details) {
-            ("no_fix_planned", "Out of support scope") => Status::EndOfLife,
-            ("no_fix_planned", _) => Status::Ignored,
-            (_, "Fix deferred") => Status::Deferred,
-            _ => Status::Needed,
+        let status = match (&*remedy.category.0, status_of(details)) {
+            (_, Some(status)) => status,
+            ("no_fix_planned", None) => Status::Ignored,
+            (_, None) => Status::Affected,
         };
         (status, details.to_owned())
     }
@@ -858,7 +895,14 @@ mod tests {
     }
 
     #[test]
+    fn a_document_of_the_older_api_is_read() {
+        check(&RedHatCsaf, "redhat-cve/CVE-2031-0001.json");
+    }
+
+    #[test]
     fn any_bytes_are_taken() {
+        let good = include_bytes!("../../../../fixtures/feeds/redhat-cve/CVE-2031-0001.json");
+        holds_on_any_bytes(&RedHatCsaf, "CVE-2031-0001.json", good);
         let good = include_bytes!("../../../../fixtures/feeds/redhat-csaf/cve-2031-0001.json");
         holds_on_any_bytes(&RedHatCsaf, "cve.json", good);
     }
@@ -896,7 +940,8 @@ mod tests {
             return;
         };
         let of = |form: &str| heard.items.iter().filter(|i| i["Record"]["form"] == form).count();
-        assert_eq!((of("Vulnerability"), of("Notice")), (30, 8));
+        // 30 VEX documents, 2 of the older API and one list of its; 8 errata.
+        assert_eq!((of("Vulnerability"), of("Notice")), (32, 8));
         assert_eq!(heard.problems, []);
     }
 }

@@ -6,7 +6,7 @@
 //! packages back. Not done: signatures, dependencies, provides, and indices of apk-tools 3 (`.adb`), which are mentioned.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, BufReader, Read};
 
 use muster_core::fact::{Archive, Candidate, Database, Facts, Index, Obstacle, Reading};
@@ -29,6 +29,8 @@ const MAX_FILE: u64 = 1 << 20;
 const MAX_LINE: u64 = 1 << 20;
 /// How much an index may hold when it is unpacked: a hundred times Alpine's largest.
 const MAX_UNPACKED: u64 = 1 << 30;
+/// Packages that only Alpine itself builds.
+const BASE: &[&str] = &["alpine-baselayout", "musl"];
 /// How many indices are read.
 const MAX_INDICES: usize = 200;
 
@@ -42,12 +44,12 @@ impl Inspector for ApkIndex {
 
     fn reads(&self) -> &'static [&'static str] {
         &[
-            "/etc/apk/cache/*",
-            "/var/cache/apk/*",
-            "/lib/apk/cache/*",
+            "/etc/apk/cache/APKINDEX.*",
+            "/var/cache/apk/APKINDEX.*",
+            "/lib/apk/cache/APKINDEX.*",
             "/etc/apk/repositories",
-            "/etc/apk/repositories.d/*",
-            "/lib/apk/repositories.d/*",
+            "/etc/apk/repositories.d/*.list",
+            "/lib/apk/repositories.d/*.list",
             "/etc/apk/world",
         ]
     }
@@ -60,22 +62,34 @@ impl Inspector for ApkIndex {
         let world = read_world(root, &mut facts.obstacles);
         let found = find_indices(root, &repositories, &mut facts.obstacles);
         if found.is_empty() {
-            let why = "apk left no index on this server; run `apk update`";
-            facts.archive = Reading::Unknown(Obstacle::new("archive indices", why));
             return;
         }
-        let mut search =
-            Search { slots: slots_of(facts, &world), world: &world, indices: Vec::new() };
+        let mut search = Search {
+            slots: slots_of(facts, &world),
+            world: &world,
+            indices: Vec::new(),
+            has_base: Vec::new(),
+        };
         for index in &found {
             if let Err(obstacle) = search.read_index(root, index) {
                 facts.obstacles.push(obstacle);
             }
         }
+        search.mark_official();
         let Search { slots, indices, .. } = search;
         for package in &mut facts.packages {
             let Some(slot) = slots.get(&package.name) else { continue };
-            package.origin.clone_from(&slot.origin);
-            package.held = slot.held;
+            let offering = || {
+                slot.origins
+                    .iter()
+                    .filter_map(|number| indices.get(*number))
+                    .filter(|index| !index.origin.is_empty())
+            };
+            package.origin = offering()
+                .find(|index| index.official)
+                .or_else(|| offering().next())
+                .map(|index| index.origin.clone());
+            package.held |= slot.held;
         }
         let mut candidates: Vec<Candidate> =
             slots.into_values().filter_map(|slot| slot.best.or(slot.blocked)).collect();
@@ -93,8 +107,23 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    /// Returns its name, host and all: the last two parts of its address (`v3.20/main`).
-    fn name(&self) -> String {
+    /// Returns its address as it is written, without the tag.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns host and path.
+    pub(crate) fn site(&self) -> String {
+        site_of(&self.address)
+    }
+
+    /// Tells whether it must be fetched, and is not a folder of the server.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.address.contains("://") && !self.address.starts_with("file:")
+    }
+
+    /// Returns its name: the last two parts of its address (`v3.20/main`).
+    pub(crate) fn name(&self) -> String {
         let site = site_of(&self.address);
         let mut parts: Vec<&str> = site.rsplit('/').take(2).collect();
         parts.reverse();
@@ -253,7 +282,8 @@ struct Slot {
     version: String,
     tag: Option<String>,
     held: bool,
-    origin: Option<String>,
+    /// The indices that offer the installed version.
+    origins: Vec<usize>,
     best: Option<Candidate>,
     blocked: Option<Candidate>,
 }
@@ -295,6 +325,8 @@ struct Search<'w> {
     slots: BTreeMap<String, Slot>,
     world: &'w BTreeMap<String, Wish>,
     indices: Vec<Index>,
+    /// For each index, whether the base of the distribution is in it.
+    has_base: Vec<bool>,
 }
 
 impl Search<'_> {
@@ -306,11 +338,13 @@ impl Search<'_> {
         };
         let name = found.repository.as_ref().map(Repository::name).unwrap_or_default();
         let tag = found.repository.as_ref().and_then(|repository| repository.tag.clone());
-        let mut newest = None;
+        let number = self.indices.len();
+        let (mut newest, mut has_base) = (None, false);
         let read = unpacked(&mut *content).and_then(|input| {
             read_apkindex(input, |offer| {
                 newest = newest.max(offer.built);
-                self.consider(&offer, &name, tag.as_deref());
+                has_base |= BASE.contains(&offer.name.as_str());
+                self.consider(&offer, &name, tag.as_deref(), number);
             })
         });
         let (suite, component) = name.split_once('/').unwrap_or((&name, ""));
@@ -325,13 +359,33 @@ impl Search<'_> {
             suite: suite.to_owned(),
             component: component.to_owned(),
             date: newest.and_then(|seconds| Instant::from_second(seconds).ok()),
-            official: is_official(suite, component),
             ..Index::default()
         });
+        self.has_base.push(has_base);
         read.map_err(|error| Obstacle::new(&found.path, format!("cannot be read: {error}")))
     }
 
-    fn consider(&mut self, offer: &Offer, repository: &str, tag: Option<&str>) {
+    /// Tells Alpine's own repositories: they lie beside the one that has the base of the distribution.
+    ///
+    /// The path alone tells nothing, since others lay theirs out in the same way. Where no index has the base, nothing
+    /// proves that one is not Alpine's. Those of others get their whole address for a name.
+    fn mark_official(&mut self) {
+        let own: BTreeSet<String> = self
+            .indices
+            .iter()
+            .zip(&self.has_base)
+            .filter(|(_, base)| **base)
+            .map(|(index, _)| tree_of(&index.site))
+            .collect();
+        for index in &mut self.indices {
+            index.official = own.is_empty() || own.contains(&tree_of(&index.site));
+            if !index.official {
+                index.origin.clone_from(&index.site);
+            }
+        }
+    }
+
+    fn consider(&mut self, offer: &Offer, repository: &str, tag: Option<&str>, index: usize) {
         let Some(slot) = self.slots.get_mut(&offer.name) else { return };
         let fits = slot.architecture == offer.architecture
             || offer.architecture == "noarch"
@@ -340,8 +394,11 @@ impl Search<'_> {
             return;
         }
         let newer = |a: &str, b: &str| Scheme::Apk.compare_lenient(a, b) == Ordering::Greater;
-        if offer.version == slot.version {
-            slot.origin.get_or_insert_with(|| repository.to_owned());
+        if offer.version == slot.version
+            && slot.origins.last() != Some(&index)
+            && slot.origins.len() < MAX_INDICES
+        {
+            slot.origins.push(index);
         }
         if !newer(&offer.version, &slot.version) {
             return;
@@ -367,12 +424,9 @@ impl Search<'_> {
     }
 }
 
-/// Tells Alpine's own repositories by how all of its mirrors lay them out; nobody else's are called so.
-fn is_official(suite: &str, component: &str) -> bool {
-    let release =
-        suite.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    (release || matches!(suite, "edge" | "latest-stable"))
-        && matches!(component, "main" | "community" | "testing")
+/// Returns the part of an address that all repositories of a mirror share: `host/alpine` of `host/alpine/v3.20/main`.
+fn tree_of(site: &str) -> String {
+    site.rsplitn(3, '/').nth(2).unwrap_or(site).to_owned()
 }
 
 /// Reads the `APKINDEX` of an unpacked `APKINDEX.tar.gz`, and hands over each package.
@@ -583,7 +637,7 @@ mod tests {
             sites,
             [
                 ("dl-cdn.alpinelinux.org/alpine/v3.12/main", true, 1_700_000_000),
-                ("mirror.example.org/alpine/edge/main", true, 1_700_000_000)
+                ("mirror.example.org/alpine/edge/main", false, 1_700_000_000)
             ]
         );
     }
@@ -607,7 +661,7 @@ mod tests {
     #[test]
     fn what_is_missing_or_damaged_is_said() {
         let facts = inspect(&Files::default(), &[("a", "1")]);
-        assert!(matches!(&facts.archive, Reading::Unknown(o) if o.why.contains("apk update")));
+        assert_eq!(facts.archive, Reading::Absent);
         let whole = index_of(&stanza("a", "2"));
         let files = Files::default()
             .with("/etc/apk/repositories", MAIN)

@@ -13,14 +13,15 @@ pub(crate) mod config;
 pub mod repodata;
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashSet};
-use std::io::{self, BufReader, Read, SeekFrom};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::{self, Read, SeekFrom};
 
 use muster_core::fact::{Archive, Candidate, Database, Facts, Index, Obstacle, Reading};
 use muster_version::Scheme;
 
 use crate::Inspector;
 use crate::root::{Content, EntryKind, Root};
+use crate::unpack::{Limits, unpack};
 
 use self::config::{Config, Exclusion, Repository, matches, read_config};
 use self::repodata::{Offer, Repomd, read_modules, read_primary, read_repomd, read_updateinfo};
@@ -34,6 +35,12 @@ const MAX_FOLDERS: usize = 4000;
 const MAX_REPOMD: u64 = 4 << 20;
 /// How many advisories are kept of one package.
 const MAX_ADVISORIES: usize = 500;
+/// How many repositories that offer the same version are remembered.
+const MAX_ORIGINS: usize = 8;
+/// How many builders are counted in one repository.
+const MAX_VENDORS: usize = 100;
+/// Packages that only the distributor builds: who built them built the distribution.
+const BASE: &[&str] = &["filesystem", "glibc", "bash", "rpm", "setup"];
 /// How many modular packages are remembered.
 const MAX_ARTIFACTS: usize = 100_000;
 
@@ -47,14 +54,32 @@ impl Inspector for Dnf {
 
     fn reads(&self) -> &'static [&'static str] {
         &[
-            "/var/cache/dnf/**",
-            "/var/cache/libdnf5/**",
-            "/var/cache/yum/**",
-            "/etc/dnf/**",
+            "/var/cache/dnf/",
+            "/var/cache/dnf/*/repodata/repomd.xml",
+            "/var/cache/dnf/*/repodata/*primary.xml*",
+            "/var/cache/dnf/*/repodata/*updateinfo.xml*",
+            "/var/cache/dnf/*/repodata/*modules.yaml*",
+            "/var/cache/libdnf5/",
+            "/var/cache/libdnf5/*/solv/",
+            "/var/cache/libdnf5/*/repodata/repomd.xml",
+            "/var/cache/libdnf5/*/repodata/*primary.xml*",
+            "/var/cache/libdnf5/*/repodata/*updateinfo.xml*",
+            "/var/cache/libdnf5/*/repodata/*modules.yaml*",
+            "/var/cache/yum/*/repomd.xml",
+            "/var/cache/yum/*/*primary.xml*",
+            "/var/cache/yum/*/*updateinfo.xml*",
+            "/var/cache/yum/*/*/*/repomd.xml",
+            "/var/cache/yum/*/*/*/*primary.xml*",
+            "/var/cache/yum/*/*/*/*updateinfo.xml*",
+            "/etc/dnf/dnf.conf",
+            "/etc/dnf/versionlock.toml",
+            "/etc/dnf/plugins/versionlock.list",
             "/etc/yum.conf",
-            "/etc/yum/**",
-            "/etc/yum.repos.d/*",
-            "/etc/distro.repos.d/*",
+            "/etc/yum/yum.conf",
+            "/etc/yum/pluginconf.d/versionlock.list",
+            "/etc/yum.repos.d/*.repo",
+            "/etc/yum/repos.d/*.repo",
+            "/etc/distro.repos.d/*.repo",
         ]
     }
 
@@ -67,14 +92,12 @@ impl Inspector for Dnf {
         let found = find_caches(root, &mut facts.obstacles);
         let caches = choose(root, found.caches, &config, &mut facts.obstacles);
         if caches.is_empty() {
-            let why = if found.binary {
-                "dnf left only its binary cache (*.solv), which is not read; run `dnf makecache --refresh`"
-            } else {
-                "dnf and yum left no repository metadata on this server; run `dnf makecache` (or `yum makecache`)"
-            };
-            let obstacle = Obstacle::new("archive indices", why);
-            facts.obstacles.push(obstacle.clone());
-            facts.archive = Reading::Unknown(obstacle);
+            if found.binary {
+                let why = "dnf left only its binary cache (*.solv), which is not read; run `dnf makecache --refresh`";
+                let obstacle = Obstacle::new("archive indices", why);
+                facts.obstacles.push(obstacle.clone());
+                facts.archive = Reading::Unknown(obstacle);
+            }
             return;
         }
         let mut search = Search::new(facts, &config);
@@ -87,6 +110,7 @@ impl Inspector for Dnf {
         for cache in &caches {
             search.read_updateinfo(root, cache);
         }
+        search.mark_official();
         let Search { slots, indices, mut obstacles, unjudged, .. } = search;
         if unjudged > 0 {
             let why = format!(
@@ -107,8 +131,16 @@ fn settle(facts: &mut Facts, slots: &Slots, indices: Vec<Index>, config: &Config
             .and_then(|slots| slots.iter().find(|s| s.architecture == package.architecture));
         let version = slot
             .and_then(|slot| slot.versions.iter().find(|(version, _)| *version == package.version));
-        package.origin = version.and_then(|(_, origin)| origin.clone());
-        package.held = config
+        let offering = || {
+            version
+                .iter()
+                .flat_map(|(_, numbers)| numbers.iter().filter_map(|number| indices.get(*number)))
+        };
+        package.origin = offering()
+            .find(|index| index.official)
+            .or_else(|| offering().next())
+            .map(|index| index.origin.clone());
+        package.held |= config
             .locks
             .iter()
             .any(|lock| !lock.never && matches(lock_name(&lock.pattern), &package.name));
@@ -240,8 +272,8 @@ struct Pick {
 #[derive(Debug, Default)]
 struct Slot {
     architecture: String,
-    /// Every installed version, with the repository that offers it.
-    versions: Vec<(String, Option<String>)>,
+    /// Every installed version, with the indices that offer it.
+    versions: Vec<(String, Vec<usize>)>,
     /// The newest of them.
     newest: String,
     /// `nodejs:18`, where it is modular and labelled.
@@ -276,7 +308,7 @@ fn slots_of(facts: &Facts) -> Slots {
             slot.modular = package.module.is_some() || is_modular(&package.version);
             slot.stream = package.module.as_deref().map(stream_of);
         }
-        slot.versions.push((package.version.clone(), None));
+        slot.versions.push((package.version.clone(), Vec::new()));
     }
     slots
 }
@@ -301,17 +333,17 @@ struct Search<'c> {
     obstacles: Vec<Obstacle>,
     /// Modular packages of which nobody says what stream they are of.
     unjudged: usize,
-    /// Who built the distribution itself.
-    distributor: Option<String>,
+    /// Who builds the distribution itself, by the packages of its base that are installed or on offer.
+    distributors: BTreeSet<String>,
+    /// For each index, who built how many of the packages that are installed here too.
+    vendors: Vec<BTreeMap<String, usize>>,
 }
 
 impl<'c> Search<'c> {
     fn new(facts: &Facts, config: &'c Config) -> Self {
         let slots = slots_of(facts);
-        let base = ["filesystem", "glibc", "bash", "rpm"];
-        let distributor = base
-            .iter()
-            .find_map(|name| facts.packages.iter().find(|p| p.name == *name)?.vendor.clone());
+        let base = facts.packages.iter().filter(|package| BASE.contains(&package.name.as_str()));
+        let distributors = base.filter_map(|package| package.vendor.clone()).collect();
         Self {
             config,
             streams: slots.values().flatten().filter_map(|slot| slot.stream.clone()).collect(),
@@ -320,7 +352,8 @@ impl<'c> Search<'c> {
             indices: Vec::new(),
             obstacles: Vec::new(),
             unjudged: 0,
-            distributor,
+            distributors,
+            vendors: Vec::new(),
         }
     }
 
@@ -377,7 +410,7 @@ impl<'c> Search<'c> {
             }
             return;
         };
-        let mut index = Index {
+        let index = Index {
             file: path.clone(),
             site: cache.repository.site.clone(),
             origin: cache.repository.id.clone(),
@@ -385,36 +418,67 @@ impl<'c> Search<'c> {
             date: cache.repomd.date,
             ..Index::default()
         };
-        let (mut own, mut all) = (0_usize, 0_usize);
+        let number = self.indices.len();
+        self.indices.push(index);
+        self.vendors.push(BTreeMap::new());
         let names: HashSet<String> = self.slots.keys().cloned().collect();
         let read = unpacked(&mut *content).map_err(Into::into).and_then(|input| {
             read_primary(
                 input,
                 |name| names.contains(name),
                 |offer| {
-                    all += 1;
-                    own += usize::from(self.distributor.as_deref() == Some(offer.vendor.as_str()));
-                    self.consider(&offer, cache.repository);
+                    self.count_vendor(&offer);
+                    self.consider(&offer, cache.repository, number);
                 },
             )
         });
         if let Err(error) = read {
             self.obstacles.push(Obstacle::new(path, error.to_string()));
         }
-        index.official = own * 2 > all;
-        self.indices.push(index);
+    }
+
+    fn count_vendor(&mut self, offer: &Offer) {
+        if offer.vendor.is_empty() {
+            return;
+        }
+        if BASE.contains(&offer.name.as_str()) && self.distributors.len() < MAX_VENDORS {
+            self.distributors.insert(offer.vendor.clone());
+        }
+        let Some(vendors) = self.vendors.last_mut() else { return };
+        if let Some(count) = vendors.get_mut(&offer.vendor) {
+            *count += 1;
+        } else if vendors.len() < MAX_VENDORS {
+            vendors.insert(offer.vendor.clone(), 1);
+        }
+    }
+
+    /// Tells the repositories of the distributor: most of what they offer was built by who built the base.
+    ///
+    /// Where nobody says who built what, a repository counts as the distributor's: nothing proves that it is not.
+    fn mark_official(&mut self) {
+        for (index, vendors) in self.indices.iter_mut().zip(&self.vendors) {
+            let all: usize = vendors.values().sum();
+            let own: usize = vendors
+                .iter()
+                .filter(|(vendor, _)| self.distributors.contains(*vendor))
+                .map(|(_, count)| count)
+                .sum();
+            index.official = all == 0 || self.distributors.is_empty() || own * 2 > all;
+        }
     }
 
     /// Weighs an offer against what is installed.
-    fn consider(&mut self, offer: &Offer, repository: &Repository) {
+    fn consider(&mut self, offer: &Offer, repository: &Repository, index: usize) {
         let Some(slots) = self.slots.get_mut(&offer.name) else { return };
         let version = offer.evr();
         let excluded = exclusion(self.config, repository, offer);
         for slot in slots.iter_mut().filter(|slot| fits(&slot.architecture, &offer.architecture)) {
-            for (_, origin) in
+            for (_, origins) in
                 slot.versions.iter_mut().filter(|(installed, _)| *installed == version)
             {
-                origin.get_or_insert_with(|| repository.id.clone());
+                if origins.last() != Some(&index) && origins.len() < MAX_ORIGINS {
+                    origins.push(index);
+                }
             }
             if slot.claimed.is_some_and(|priority| priority < repository.priority) {
                 continue;
@@ -587,38 +651,17 @@ fn split_artifact(artifact: &str) -> Option<&str> {
     artifact.rsplitn(3, '-').nth(2)
 }
 
-/// Unpacks a file by its first bytes: gzip, xz, zstd, or nothing.
-pub(crate) fn unpacked<'a>(content: &'a mut dyn Content) -> io::Result<Box<dyn Read + 'a>> {
-    let mut magic = [0_u8; 6];
-    let mut filled = 0;
-    while let Some(rest) = magic.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match content.read(rest)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
+/// Unpacks a file of metadata; the forms that are not read are named.
+pub(crate) fn unpacked<'a>(content: &'a mut dyn Content) -> io::Result<impl Read + 'a> {
+    let mut magic = Vec::with_capacity(4);
+    (&mut *content).take(4).read_to_end(&mut magic)?;
     content.seek(SeekFrom::Start(0))?;
-    let input = BufReader::with_capacity(32 << 10, content);
-    match magic {
-        [0x1f, 0x8b, ..] => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(input))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-            decoder.window_log_max(24)?;
-            Ok(Box::new(decoder))
-        }
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            let limits = liblzma::stream::Stream::new_stream_decoder(
-                80 << 20,
-                liblzma::stream::CONCATENATED,
-            )
-            .map_err(io::Error::other)?;
-            Ok(Box::new(liblzma::bufread::XzDecoder::new_stream(input, limits)))
-        }
-        [b'B', b'Z', b'h', ..] => Err(io::Error::other("is packed with bzip2, which is not read")),
-        [0, b'Z', b'C', b'K', ..] => Err(io::Error::other(
+    match magic.as_slice() {
+        [b'B', b'Z', b'h', _] => Err(io::Error::other("is packed with bzip2, which is not read")),
+        b"\0ZCK" => Err(io::Error::other(
             "is packed with zchunk, which is not read; set `zchunk=0` in dnf.conf",
         )),
-        _ => Ok(Box::new(input)),
+        _ => unpack(content, Limits::INDEX),
     }
 }
 

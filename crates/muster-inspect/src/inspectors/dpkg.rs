@@ -22,8 +22,10 @@ const INFO: &str = "/var/lib/dpkg/info";
 const MAX_STATUS: u64 = 24 << 20;
 /// One stanza, as `status.d` keeps it.
 const MAX_STANZA: u64 = 1 << 20;
-/// More packages than any archive has.
-const MAX_PACKAGES: usize = 100_000;
+/// Files of `status.d`: the images that have one have few packages.
+const MAX_FILES: usize = 5_000;
+/// More packages than any server has.
+const MAX_PACKAGES: usize = 50_000;
 /// How many problems of one file are told one by one.
 const MAX_PROBLEMS: usize = 20;
 
@@ -100,7 +102,7 @@ fn read_status(root: &dyn Root, read: &mut Read) -> bool {
             ));
         }
     }
-    let in_use = !parsed.names.is_empty();
+    let in_use = !parsed.names.is_empty() || !parsed.packages.is_empty();
     parsed.hand_over(read);
     in_use
 }
@@ -135,7 +137,13 @@ fn read_directory(root: &dyn Root, read: &mut Read) -> bool {
         }
     };
     let mut any = false;
-    for entry in entries.iter().filter(|entry| !entry.name.ends_with(".md5sums")) {
+    let stanzas = entries.iter().filter(|entry| !entry.name.ends_with(".md5sums"));
+    for (number, entry) in stanzas.enumerate() {
+        if number == MAX_FILES {
+            let why = format!("has more than {MAX_FILES} files; the rest was not read");
+            read.problems.push(Obstacle::new(STATUS_D, why));
+            break;
+        }
         let path = format!("{STATUS_D}/{}", entry.name);
         match root.read(&path, MAX_STANZA) {
             Reading::Found(bytes) => {
@@ -158,6 +166,9 @@ struct Parsed<'a> {
     problems: Vec<Obstacle>,
     untold: usize,
     stanzas: usize,
+    /// Lines that a merge of two states of the file left behind, and the first of them.
+    marks: usize,
+    first_mark: usize,
 }
 
 /// A stanza while it is read: the fields that matter, as they stand.
@@ -191,8 +202,17 @@ impl<'a> Parsed<'a> {
             problems: Vec::new(),
             untold: 0,
             stanzas: 0,
+            marks: 0,
+            first_mark: 0,
         };
         parsed.read(bytes);
+        if parsed.marks > 0 {
+            let why = format!(
+                "has {} marks of a merge (`<<<<<<<`), the first in line {}: two states of it stand side by side, and of two values the last is taken",
+                parsed.marks, parsed.first_mark
+            );
+            parsed.problems.push(Obstacle::new(file, why));
+        }
         if parsed.untold > 0 {
             let why = format!("has {} more problems like these", parsed.untold);
             parsed.problems.push(Obstacle::new(file, why));
@@ -248,7 +268,15 @@ impl<'a> Parsed<'a> {
     }
 
     fn take_line(&mut self, stanza: &mut Stanza<'a>, line: &'a [u8], number: usize) -> Field {
-        let Some(colon) = memchr(b':', line).filter(|_| !line.starts_with(b"<<<<<<<")) else {
+        if [&b"<<<<<<<"[..], b"=======", b">>>>>>>", b"|||||||"].iter().any(|m| line.starts_with(m))
+        {
+            if self.marks == 0 {
+                self.first_mark = number;
+            }
+            self.marks += 1;
+            return Field::Other;
+        }
+        let Some(colon) = memchr(b':', line) else {
             self.problem(&format!(
                 "line {number}, in stanza {}, is no field: the file was edited or is damaged",
                 self.stanzas + 1
@@ -283,7 +311,6 @@ impl<'a> Parsed<'a> {
                 "stanza {} (line {number}) has a second {name} field: two stanzas may have run together",
                 self.stanzas + 1
             ));
-            return Field::Other;
         }
         if !value.is_empty() {
             *slot = Some(value);

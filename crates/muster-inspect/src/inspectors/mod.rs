@@ -2,7 +2,9 @@
 
 pub mod apk;
 pub mod apk_index;
+pub mod apt;
 pub mod dnf;
+pub mod dnf_channel;
 pub mod dpkg;
 pub mod kernels;
 pub mod os_release;
@@ -20,6 +22,8 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &os_release::Inferred,
     &kernels::Kernels,
     &reboot::RebootRequired,
+    &apt::Apt,
     &dnf::Dnf,
     &apk_index::ApkIndex,
+    &dnf_channel::DnfChannel,
 ];

@@ -14,6 +14,9 @@ use crate::root::Root;
 /// No file of this kind is longer.
 const MAX_BYTES: u64 = 64 * 1024;
 
+/// The id of an os-release file that has none, by os-release(5).
+const NAMELESS: &str = "linux";
+
 /// Reads the release files.
 pub struct OsRelease;
 
@@ -44,13 +47,12 @@ impl Inspector for OsRelease {
     }
 
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
+        let before = facts.obstacles.len();
         let os = self.read(root, facts);
-        facts.os = match (os, facts.obstacles.last()) {
+        facts.os = match (os, facts.obstacles.get(before)) {
             (Some(os), _) => Reading::Found(os),
-            (None, Some(obstacle)) if obstacle.what.ends_with("release") => {
-                Reading::Unknown(obstacle.clone())
-            }
-            (None, _) => Reading::Absent,
+            (None, Some(obstacle)) => Reading::Unknown(obstacle.clone()),
+            (None, None) => Reading::Absent,
         };
     }
 }
@@ -61,13 +63,13 @@ impl OsRelease {
             .iter()
             .find_map(|path| text(root, path, facts).map(|text| parse_os_release(&text, path)));
         let lsb = text(root, "/etc/lsb-release", facts).and_then(|text| parse_lsb(&text));
-        match (modern, lsb) {
-            (Some(os), Some(lsb)) if is_parent_of(&os, &lsb) => return Some(lsb),
-            (Some(os), _) if !os.id.is_empty() => return Some(own_name(os)),
+        match (&modern, lsb) {
+            (Some(os), Some(lsb)) if is_parent_of(os, &lsb) => return Some(lsb),
+            (Some(os), _) if !os.id.is_empty() => return modern.map(own_name),
             (_, Some(lsb)) => return Some(lsb),
             (_, None) => {}
         }
-        self.older(root, facts)
+        self.older(root, facts).or_else(|| modern.map(|os| Os { id: NAMELESS.to_owned(), ..os }))
     }
 
     fn older(&self, root: &dyn Root, facts: &mut Facts) -> Option<Os> {
@@ -332,7 +334,7 @@ impl Inspector for Inferred {
     fn inspect(&self, _root: &dyn Root, facts: &mut Facts) {
         // `jessie/sid` in debian_version is what Ubuntu and its kin have there too.
         let doubtful = match &facts.os {
-            Reading::Found(os) => os.source == "/etc/debian_version",
+            Reading::Found(os) => os.source == "/etc/debian_version" || os.id == NAMELESS,
             Reading::Absent | Reading::Unknown(_) => true,
         };
         if !doubtful {

@@ -241,7 +241,23 @@ impl Inspector for Rpmdb {
     }
 
     fn reads(&self) -> &'static [&'static str] {
-        &["/var/lib/rpm/*", "/usr/lib/sysimage/rpm/*", "/usr/share/rpm/*"]
+        &[
+            "/var/lib/rpm/rpmdb.sqlite",
+            "/var/lib/rpm/rpmdb.sqlite-wal",
+            "/var/lib/rpm/rpmdb.sqlite-journal",
+            "/var/lib/rpm/Packages.db",
+            "/var/lib/rpm/Packages",
+            "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+            "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
+            "/usr/lib/sysimage/rpm/rpmdb.sqlite-journal",
+            "/usr/lib/sysimage/rpm/Packages.db",
+            "/usr/lib/sysimage/rpm/Packages",
+            "/usr/share/rpm/rpmdb.sqlite",
+            "/usr/share/rpm/rpmdb.sqlite-wal",
+            "/usr/share/rpm/rpmdb.sqlite-journal",
+            "/usr/share/rpm/Packages.db",
+            "/usr/share/rpm/Packages",
+        ]
     }
 
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {

@@ -163,6 +163,20 @@ fn ranges_have_a_beginning_and_an_end() {
 }
 
 #[test]
+fn one_build_is_not_two_because_of_its_epoch() {
+    let compiled =
+        Compiled::of(vec![cve("CVE-2024-0001", vec![fixed(R, "mplayer", "1:1.0~rc2-17+deb12u2")])]);
+    assert_eq!(
+        compiled.verdicts(R, &server(&["mplayer 1.0~rc2-17+deb12u2"])),
+        ["CVE-2024-0001 mplayer fixed"]
+    );
+    assert_eq!(
+        compiled.verdicts(R, &server(&["mplayer 1.0~rc2-17+deb12u1"])),
+        ["CVE-2024-0001 mplayer missing"]
+    );
+}
+
+#[test]
 fn a_half_upgraded_source_is_still_missing_its_patch() {
     let compiled = Compiled::of(vec![cve("CVE-2024-0001", vec![fixed(R, "curl", "8.0-2")])]);
     let facts = server(&["curl 8.0-2", "libcurl4 8.0-1 curl"]);

@@ -2,11 +2,12 @@
 
 mod build;
 mod guard;
+mod pull;
 
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use muster_core::text::for_terminal;
 use muster_core::time::Instant;
 use muster_match::AdvisoryFile;
@@ -15,10 +16,11 @@ use muster_match::file::{Provenance, ReleaseInfo};
 use serde::Serialize;
 
 use super::Answer;
-use crate::args::{Plain, Pull};
+use crate::args::Plain;
 use crate::output;
 
 pub(crate) use build::build;
+pub(crate) use pull::pull;
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -185,11 +187,6 @@ fn entry(change: &Change) -> ChangeEntry {
         before: said(&change.before),
         after: said(&change.after),
     }
-}
-
-/// Fetches the vendors' feeds.
-pub(crate) fn pull(_asked: &Pull, _now: Instant) -> anyhow::Result<Answer> {
-    bail!("not here yet")
 }
 
 /// Returns the folder that a file lies in.

@@ -40,6 +40,7 @@ struct Action<'a> {
     command: &'a str,
     severity: Severity,
     exploited: bool,
+    security: bool,
     closes: Vec<&'a str>,
     notes: Vec<String>,
     key: ActionKey<'a>,
@@ -64,6 +65,7 @@ fn actions(report: &Report) -> Vec<Action<'_>> {
                 command: &finding.action,
                 severity: Severity::Unknown,
                 exploited: false,
+                security: false,
                 closes: Vec::new(),
                 notes: Vec::new(),
                 key,
@@ -137,6 +139,7 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding) {
                 first.and_then(|p| p.fixed.as_deref()).unwrap_or("?"),
             );
             action.what = format!("{}  {installed} -> {candidate}", u.source);
+            action.security |= u.security;
             let kind = if u.security { "security update" } else { "update" };
             action.notes.insert(
                 0,
@@ -162,7 +165,12 @@ fn write_actions(out: &mut dyn Write, actions: &[Action<'_>], all: bool) -> io::
     writeln!(out, "\nWhat to do, most urgent first:")?;
     let shown = if all { actions.len() } else { ROWS.min(actions.len()) };
     for action in actions.iter().take(shown) {
-        let mark = if action.exploited { "EXPLOITED" } else { word(action.severity) };
+        let mark = match action.severity {
+            _ if action.exploited => "EXPLOITED",
+            Severity::Unknown if action.security => "security",
+            Severity::Unknown => "-",
+            severity => severity.name(),
+        };
         let text = for_terminal(&action.what).into_owned();
         for (at, line) in wrap(&text, WIDTH - 13).into_iter().enumerate() {
             writeln!(out, "  {:<9}  {line}", if at == 0 { mark } else { "" })?;
@@ -184,10 +192,6 @@ fn write_actions(out: &mut dyn Write, actions: &[Action<'_>], all: bool) -> io::
         writeln!(out, "  and {} more; --all lists them", actions.len() - shown)?;
     }
     Ok(())
-}
-
-fn word(severity: Severity) -> &'static str {
-    if severity == Severity::Unknown { "-" } else { severity.name() }
 }
 
 fn closes(ids: &[&str], all: bool) -> String {

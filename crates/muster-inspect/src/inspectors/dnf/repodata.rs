@@ -15,6 +15,8 @@ use thiserror::Error;
 const MAX_PIECE: usize = 1 << 20;
 /// How deep elements may lie in each other.
 const MAX_DEPTH: usize = 64;
+/// How many bytes are read at a time.
+const BUFFER: usize = 64 << 10;
 /// How long a text that is kept may be.
 const MAX_TEXT: usize = 1024;
 /// How much one file may hold when it is unpacked.
@@ -37,33 +39,83 @@ pub enum RepodataError {
     Short,
 }
 
-/// A reader that refuses to deliver more than a piece at a time.
+/// A reader that refuses to deliver more than a piece at a time, and can pass over what nobody wants.
 struct Pieces<R> {
     inner: R,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
     left: usize,
+}
+
+impl<R: Read> Pieces<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, buffer: vec![0; BUFFER], start: 0, end: 0, left: MAX_PIECE }
+    }
+
+    fn held(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or(&[])
+    }
+
+    /// Reads on behind what is held, and returns how many bytes came.
+    fn read_on(&mut self) -> io::Result<usize> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let count = loop {
+            match self.inner.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.end += count;
+        Ok(count)
+    }
+
+    /// Passes over everything before these bytes, or to the end.
+    fn skip_to(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let finder = memchr::memmem::Finder::new(bytes);
+        loop {
+            if let Some(at) = finder.find(self.held()) {
+                self.start += at;
+                return Ok(());
+            }
+            // The last bytes may be the first of what is looked for.
+            self.start = self.start.max(self.end.saturating_sub(bytes.len() - 1));
+            if self.read_on()? == 0 {
+                self.start = self.end;
+                return Ok(());
+            }
+        }
+    }
 }
 
 impl<R: Read> Read for Pieces<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(out)
+        let count = self.fill_buf()?.read(out)?;
+        self.consume(count);
+        Ok(count)
     }
 }
 
-impl<R: BufRead> BufRead for Pieces<R> {
+impl<R: Read> BufRead for Pieces<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left == 0 {
             return Err(io::Error::other(format!(
                 "a piece of it is longer than {MAX_PIECE} bytes"
             )));
         }
+        if self.start == self.end {
+            self.read_on()?;
+        }
         let left = self.left;
-        let buffer = self.inner.fill_buf()?;
-        Ok(buffer.get(..left).unwrap_or(buffer))
+        let held = self.held();
+        Ok(held.get(..left).unwrap_or(held))
     }
 
     fn consume(&mut self, amount: usize) {
         self.left = self.left.saturating_sub(amount);
-        self.inner.consume(amount);
+        self.start = self.start.saturating_add(amount).min(self.end);
     }
 }
 
@@ -76,8 +128,18 @@ enum Piece<'a> {
 
 /// Reads XML to its end, piece by piece. Names come without their prefix.
 fn each(input: impl Read, mut on: impl FnMut(Piece<'_>)) -> Result<(), RepodataError> {
-    let input = BufReader::with_capacity(32 << 10, input.take(MAX_UNPACKED));
-    let mut reader = Reader::from_reader(Pieces { inner: input, left: MAX_PIECE });
+    each_until(input, |piece| {
+        on(piece);
+        None
+    })
+}
+
+/// Reads XML as [`each`] does; what `on` returns is passed over up to those bytes, the end of the element around.
+fn each_until(
+    input: impl Read,
+    mut on: impl FnMut(Piece<'_>) -> Option<&'static [u8]>,
+) -> Result<(), RepodataError> {
+    let mut reader = Reader::from_reader(Pieces::new(input.take(MAX_UNPACKED)));
     let config = reader.config_mut();
     config.expand_empty_elements = true;
     let (mut buffer, mut text, mut depth) = (Vec::new(), String::new(), 0_usize);
@@ -91,12 +153,18 @@ fn each(input: impl Read, mut on: impl FnMut(Piece<'_>)) -> Result<(), RepodataE
                     return Err(RepodataError::Deep);
                 }
                 text.clear();
-                on(Piece::Start(start.local_name().as_ref(), &start));
+                let past = on(Piece::Start(start.local_name().as_ref(), &start));
+                if let Some(past) = past {
+                    reader.get_mut().skip_to(past)?;
+                }
                 continue;
             }
             Event::End(end) => {
                 depth = depth.saturating_sub(1);
-                on(Piece::End(end.local_name().as_ref(), text.trim()));
+                let past = on(Piece::End(end.local_name().as_ref(), text.trim()));
+                if let Some(past) = past {
+                    reader.get_mut().skip_to(past)?;
+                }
                 text.clear();
                 continue;
             }
@@ -249,27 +317,37 @@ pub fn read_primary(
 ) -> Result<(), RepodataError> {
     let mut offer = Offer::default();
     let mut take = false;
-    each(input, |piece| match piece {
-        Piece::Start("package", _) => (offer, take) = (Offer::default(), true),
-        Piece::End("name", text) if take => {
-            take = wanted(text);
-            text.clone_into(&mut offer.name);
-        }
-        Piece::End("arch", text) if take => text.clone_into(&mut offer.architecture),
-        Piece::Start("version", start) if take => {
-            offer.epoch = attribute(start, "epoch");
-            offer.version = attribute(start, "ver");
-            offer.release = attribute(start, "rel");
-        }
-        Piece::End("vendor", text) if take => text.clone_into(&mut offer.vendor),
-        Piece::End("sourcerpm", text) if take => text.clone_into(&mut offer.source_rpm),
-        Piece::End("package", _) if take => {
-            take = false;
-            if offer.architecture != "src" && !offer.name.is_empty() && !offer.version.is_empty() {
-                on(std::mem::take(&mut offer));
+    each_until(input, |piece| {
+        match piece {
+            Piece::Start("package", _) => (offer, take) = (Offer::default(), true),
+            Piece::End("name", text) if take => {
+                take = wanted(text);
+                if !take {
+                    // Most packages of an archive are not installed: most of the file need not be parsed.
+                    return Some(b"</package>");
+                }
+                text.clone_into(&mut offer.name);
             }
+            Piece::End("arch", text) if take => text.clone_into(&mut offer.architecture),
+            Piece::Start("version", start) if take => {
+                offer.epoch = attribute(start, "epoch");
+                offer.version = attribute(start, "ver");
+                offer.release = attribute(start, "rel");
+            }
+            Piece::End("vendor", text) if take => text.clone_into(&mut offer.vendor),
+            Piece::End("sourcerpm", text) if take => text.clone_into(&mut offer.source_rpm),
+            Piece::End("package", _) if take => {
+                take = false;
+                if offer.architecture != "src"
+                    && !offer.name.is_empty()
+                    && !offer.version.is_empty()
+                {
+                    on(std::mem::take(&mut offer));
+                }
+            }
+            Piece::Start(..) | Piece::End(..) => {}
         }
-        Piece::Start(..) | Piece::End(..) => {}
+        None
     })
 }
 
@@ -391,6 +469,28 @@ mod tests {
         let long = [b"<a>".as_slice(), &vec![b'x'; 3 << 20]].concat();
         assert!(read_repomd(&*long).unwrap_err().to_string().contains("longer than"));
         assert!(matches!(read_repomd(&b"<repomd><data>"[..]), Err(RepodataError::Short)));
+    }
+
+    #[test]
+    fn what_is_passed_over_hides_nothing() {
+        let package = |name: &str, filler: usize| {
+            format!(
+                "<package><name>{name}</name><arch>x</arch><version ver='1' rel='1'/><description>{}</description></package>",
+                "</pack".repeat(filler).replace('<', "&lt;")
+            )
+        };
+        for filler in (BUFFER / 9 - 40)..(BUFFER / 9 + 5) {
+            let text = format!(
+                "<metadata>{}{}{}</metadata>",
+                package("a", filler),
+                package("b", 1),
+                package("a", filler)
+            );
+            let mut found = Vec::new();
+            read_primary(text.as_bytes(), |name| name == "b", |offer| found.push(offer.nevra()))
+                .unwrap();
+            assert_eq!(found, ["b-0:1-1.x"]);
+        }
     }
 
     proptest! {

@@ -634,3 +634,47 @@ proptest! {
         }
     }
 }
+
+/// Writes every rpm host of the recorded scans as a database, and what it must hold beside it.
+const HOSTS: &str = r#"
+import sys; sys.dont_write_bytecode = True
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import score
+for host in score.hosts([Path(sys.argv[1]) / "inventories"], []):
+    database = host.files.get("var/lib/rpm/rpmdb.sqlite")
+    if database:
+        Path(sys.argv[2], host.name + ".sqlite").write_bytes(database)
+        lines = sorted(f"{n} {v}" for n, v, *_ in host.packages if n != "gpg-pubkey")
+        Path(sys.argv[2], host.name + ".txt").write_text("\n".join(lines))
+"#;
+
+#[test]
+fn recorded_hosts_are_read_whole() {
+    let Some(folder) = shared("score.py").and_then(|file| file.parent().map(Path::to_owned)) else {
+        return;
+    };
+    if !has_tool("python3") {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let python =
+        Command::new("python3").args(["-c", HOSTS]).arg(&folder).arg(out.path()).output().unwrap();
+    assert!(python.status.success(), "{}", String::from_utf8_lossy(&python.stderr));
+    let mut hosts = 0;
+    for entry in std::fs::read_dir(out.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "sqlite") {
+            continue;
+        }
+        let harvest = read_lite(&std::fs::read(&path).unwrap(), None).unwrap();
+        assert_eq!(harvest.problems, [""; 0], "{}", path.display());
+        let mut ours: Vec<_> =
+            harvest.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+        ours.sort();
+        let expected = std::fs::read_to_string(path.with_extension("txt")).unwrap();
+        assert_eq!(ours, expected.lines().collect::<Vec<_>>(), "{}", path.display());
+        hosts += 1;
+    }
+    assert!(hosts >= 9, "only {hosts} hosts were written");
+}

@@ -2,11 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek as _, SeekFrom};
+use std::time::Duration;
 
 /// Bytes of memory that unpacking xz may take: `xz -9` needs 65 MiB.
 const XZ_MEMORY: u64 = 70 << 20;
 /// The largest window of zstd that is met, as a power of two: 32 MiB. `zstd --ultra -22` and `--long` ask for more.
 const ZSTD_WINDOW: u32 = 25;
+
+/// After how many bytes the clock is looked at.
+const CLOCKED_EVERY: u64 = 1 << 20;
 
 /// A tar being read from its beginning to its end.
 pub(super) struct Stream {
@@ -14,6 +18,10 @@ pub(super) struct Stream {
     position: u64,
     /// No byte behind this one is read.
     limit: u64,
+    /// When there is no more time, by the monotonic clock.
+    end: Duration,
+    /// Where the clock was last looked at.
+    clocked: u64,
     /// How the tar is packed, in words; nothing when it is not.
     pub(super) packed: Option<&'static str>,
 }
@@ -26,7 +34,15 @@ enum Bytes {
 
 impl Stream {
     /// Begins to read; `seekable` tells a regular file.
-    pub(super) fn open(mut file: File, seekable: bool, limit: u64) -> io::Result<Self> {
+    pub(super) fn open(
+        mut file: File,
+        seekable: bool,
+        limit: u64,
+        end: Duration,
+    ) -> io::Result<Self> {
+        if seekable {
+            file.seek(SeekFrom::Start(0))?;
+        }
         let mut head = [0; 6];
         let mut known = 0;
         while let Some(room) = head.get_mut(known..).filter(|room| !room.is_empty()) {
@@ -42,7 +58,8 @@ impl Stream {
             if packed.is_none() {
                 let length = file.metadata()?.len();
                 let file = BufReader::with_capacity(64 * 1024, file);
-                return Ok(Self { bytes: Bytes::File(file, length), position: 0, limit, packed });
+                let bytes = Bytes::File(file, length);
+                return Ok(Self { bytes, position: 0, limit, end, clocked: 0, packed });
             }
         }
         let file = BufReader::with_capacity(64 * 1024, file);
@@ -72,7 +89,8 @@ impl Stream {
             }
             None => whole,
         };
-        Ok(Self { bytes: Bytes::Packed(bytes), position: 0, limit, packed })
+        let bytes = Bytes::Packed(bytes);
+        Ok(Self { bytes, position: 0, limit, end, clocked: 0, packed })
     }
 
     /// Returns where the next byte stands, in the unpacked tar.
@@ -106,6 +124,12 @@ impl Stream {
                 "unpacks to more than the {} GiB that are read",
                 self.limit >> 30
             )));
+        }
+        if self.position - self.clocked > CLOCKED_EVERY {
+            self.clocked = self.position;
+            if muster_sandbox::monotonic() > self.end {
+                return Err(io::Error::other("it takes longer to read than there is time"));
+            }
         }
         Ok(filled)
     }

@@ -105,11 +105,30 @@ fn name_sources(paths: &[String]) -> anyhow::Result<Vec<Named>> {
             Some((Some(format), path)) => (Some(format), Path::new(path)),
             _ => (None, Path::new(text)),
         };
-        let digest = input::digest(path).with_context(|| format!("reading {}", path.display()))?;
-        sources.push(Named { path: path.to_owned(), format, size: size(path), digest });
+        for path in files_of_pull(path)? {
+            let digest =
+                input::digest(&path).with_context(|| format!("reading {}", path.display()))?;
+            sources.push(Named { size: size(&path), path, format, digest });
+        }
     }
     sources.sort_by(|a, b| a.digest.cmp(&b.digest).then_with(|| a.path.cmp(&b.path)));
     Ok(sources)
+}
+
+/// A folder that `muster feed pull` keeps holds a feed in every file; any other PATH is one feed.
+fn files_of_pull(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.join(".pull").is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).with_context(|| format!("reading {}", path.display()))? {
+        let entry = entry.with_context(|| format!("reading {}", path.display()))?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn size(path: &Path) -> u64 {

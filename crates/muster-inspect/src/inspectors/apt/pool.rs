@@ -1,0 +1,177 @@
+//! The versions that stand in the indices, of the packages that are looked for.
+//!
+//! An index is read as a stream and a stanza is looked into only when its package is wanted: of 64,000 stanzas of
+//! Debian's main index some hundred. Versions are merged over all indices that offer them.
+
+use core::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use memchr::memmem;
+use muster_core::fact::{Obstacle, Reading};
+use muster_version::Scheme;
+
+use super::deb822::{each_stanza, fields, package, text_of};
+use super::relations::{Atom, Relations, clauses};
+use crate::root::Root;
+use crate::unpack::{Limits, unpack};
+
+/// The most versions that are kept.
+const MOST: usize = 400_000;
+
+/// A version that indices offer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Offer {
+    pub(super) version: String,
+    pub(super) architecture: String,
+    pub(super) source: String,
+    pub(super) source_version: String,
+    pub(super) built_using: String,
+    pub(super) phased: Option<u8>,
+    pub(super) relations: Relations,
+    /// The indices it stands in.
+    pub(super) indices: Vec<usize>,
+}
+
+/// The offers of each package, by its name and architecture; `all` counts as the machine's own.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    native: String,
+    offers: HashMap<String, Vec<(String, Vec<Offer>)>>,
+    count: usize,
+}
+
+/// What is looked for in the indices.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// Packages by name.
+    pub(super) names: HashSet<Vec<u8>>,
+    /// Whether packages that provide one of the names are wanted too.
+    pub(super) providers: bool,
+}
+
+impl Pool {
+    pub(super) fn new(native: &str) -> Self {
+        Self { native: native.to_owned(), ..Self::default() }
+    }
+
+    /// Returns the architecture under which a package is kept.
+    pub(super) fn kept_under<'a>(&'a self, architecture: &'a str) -> &'a str {
+        if architecture == "all" { &self.native } else { architecture }
+    }
+
+    /// Returns the offers of a package.
+    pub(super) fn offers(&self, name: &str, architecture: &str) -> &[Offer] {
+        let architecture = self.kept_under(architecture);
+        self.offers
+            .get(name)
+            .and_then(|all| all.iter().find(|(a, _)| a == architecture))
+            .map(|(_, offers)| offers.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// Returns every package of which there is an offer, with its architectures.
+    pub(super) fn packages(&self) -> impl Iterator<Item = (&str, &str, &[Offer])> {
+        self.offers.iter().flat_map(|(name, all)| {
+            all.iter().map(move |(architecture, offers)| {
+                (name.as_str(), architecture.as_str(), offers.as_slice())
+            })
+        })
+    }
+
+    /// Reads one index for what is wanted.
+    pub(super) fn read(
+        &mut self,
+        root: &dyn Root,
+        path: &str,
+        index: usize,
+        wanted: &Wanted,
+    ) -> Result<(), Obstacle> {
+        let content = match root.open(path) {
+            Reading::Found(content) => content,
+            Reading::Absent => {
+                return Err(Obstacle::new(path, "was gone when it was to be read; inspect again"));
+            }
+            Reading::Unknown(obstacle) => return Err(obstacle),
+        };
+        let broken = |error: std::io::Error| {
+            Obstacle::new(path, format!("cannot be read to its end: {error}; run apt-get update"))
+        };
+        let unpacked = unpack(content, Limits::INDEX).map_err(broken)?;
+        let provides = memmem::Finder::new(b"\nProvides:");
+        each_stanza(unpacked, |stanza| {
+            let Some(name) = package(stanza) else { return };
+            let provider = || {
+                wanted.providers
+                    && provides.find(stanza).is_some_and(|at| {
+                        provided(stanza.get(at + 1..).unwrap_or_default())
+                            .any(|name| wanted.names.contains(name.as_bytes()))
+                    })
+            };
+            if wanted.names.contains(name) || provider() {
+                self.take(&text_of(name), stanza, index);
+            }
+        })
+        .map_err(broken)?;
+        if self.count >= MOST {
+            return Err(Obstacle::new(
+                path,
+                format!("holds more than the {MOST} versions that are read"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Keeps the version of a stanza.
+    fn take(&mut self, name: &str, stanza: &[u8], index: usize) {
+        let mut offer = Offer::default();
+        let mut source = String::new();
+        for (field, value) in fields(stanza) {
+            match field {
+                b"Version" => offer.version = text_of(value),
+                b"Architecture" => offer.architecture = text_of(value),
+                b"Source" => source = text_of(value),
+                b"Built-Using" => offer.built_using = text_of(value),
+                b"Phased-Update-Percentage" => {
+                    offer.phased = text_of(value).parse().ok().filter(|share| *share < 100);
+                }
+                _ => offer.relations.take(field, value),
+            }
+        }
+        if offer.version.is_empty() || self.count >= MOST {
+            return;
+        }
+        let said = Atom::parse(&source);
+        offer.source = said.map_or(name, |said| said.name).to_owned();
+        offer.source_version = source
+            .split_once('(')
+            .and_then(|(_, rest)| rest.split(')').next())
+            .map_or_else(|| offer.version.clone(), |version| version.trim().to_owned());
+        let architecture = self.kept_under(&offer.architecture).to_owned();
+        let all = self.offers.entry(name.to_owned()).or_default();
+        let at = all.iter().position(|(a, _)| *a == architecture).unwrap_or_else(|| {
+            all.push((architecture, Vec::new()));
+            all.len() - 1
+        });
+        let Some((_, offers)) = all.get_mut(at) else { return };
+        let same = |known: &&mut Offer| {
+            Scheme::Dpkg.compare_lenient(&known.version, &offer.version) == Ordering::Equal
+        };
+        if let Some(known) = offers.iter_mut().find(same) {
+            if !known.indices.contains(&index) {
+                known.indices.push(index);
+            }
+            known.phased = known.phased.or(offer.phased);
+            return;
+        }
+        self.count += 1;
+        offer.indices.push(index);
+        offers.push(offer);
+    }
+}
+
+/// Returns the names in a `Provides` field at the start of a text.
+fn provided(text: &[u8]) -> impl Iterator<Item = &str> {
+    let value = fields(text).next().map(|(_, value)| value).unwrap_or_default();
+    let value = std::str::from_utf8(value).unwrap_or_default();
+    clauses(value).filter_map(Atom::parse).map(|atom| atom.name)
+}

@@ -1,0 +1,161 @@
+//! What the fuzzer calls, and what plain `cargo test` calls with the corpora: one function for each parser. None of
+//! them may panic, hang, or take memory without bound, whatever the bytes.
+
+use std::cell::Cell;
+use std::io::Cursor;
+
+use muster_core::advisory::{By, Item, Problem, Sink};
+use muster_core::fact::{Facts, Reading};
+use muster_core::time::Instant;
+use muster_feed::Document;
+use muster_feed::feeds::FEEDS;
+use muster_inspect::inspectors::INSPECTORS;
+use muster_inspect::root::{Content, Entry, EntryKind, Root};
+use muster_match::AdvisoryFile;
+use muster_match::section::Section;
+use muster_version::Scheme;
+
+/// Two versions, one a line, under every scheme: an order, and keys that keep it.
+pub(crate) fn version(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines();
+    let (a, b) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    for scheme in Scheme::ALL {
+        let order = scheme.compare(a, b);
+        assert_eq!(
+            scheme.compare(b, a),
+            order.map(std::cmp::Ordering::reverse),
+            "{scheme}: {a:?} {b:?}"
+        );
+        let (mut key_a, mut key_b) = (Vec::new(), Vec::new());
+        let keys = (scheme.write_key(a, &mut key_a), scheme.write_key(b, &mut key_b));
+        if keys.0.is_some() && keys.1.is_some() {
+            assert_eq!(Some(key_a.cmp(&key_b)), order, "{scheme}: keys of {a:?} {b:?}");
+        }
+    }
+}
+
+/// One release of a compiled file, without the checksum that guards it.
+pub(crate) fn section(bytes: &[u8]) {
+    let Ok(section) = Section::new(bytes) else { return };
+    for package in section.packages().take(10_000) {
+        std::hint::black_box(section.versions(&package).len());
+        std::hint::black_box(section.package(package.name, By::Source).is_some());
+        for group in section.groups(&package).take(1000) {
+            for number in section.members(&group).take(1000) {
+                let advisory = section.advisory(number);
+                std::hint::black_box((section.id(&advisory), section.exploited(number)));
+                std::hint::black_box(section.cves(number).take(1000).count());
+            }
+        }
+    }
+    std::hint::black_box(section.lines().take(1000).count());
+}
+
+/// A whole compiled file.
+pub(crate) fn advisory_file(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("file");
+    std::fs::write(&path, bytes).expect("a small file can be written");
+    let Ok(file) = AdvisoryFile::open(&path) else { return };
+    for release in file.releases().take(100) {
+        if let Ok(Some(bytes)) = file.release(&release.id) {
+            section(&bytes);
+        }
+    }
+    std::hint::black_box(file.provenance().is_ok());
+    std::hint::black_box(file.calendar(&mut |_| {}).is_ok());
+    std::hint::black_box(file.every_record(&mut |_, _| {}).is_ok());
+}
+
+/// A document of one feed, by the feed's name; whether it is one, and what it holds.
+pub(crate) fn feed(name: &str, path: &str, bytes: &[u8]) {
+    let feed = FEEDS
+        .iter()
+        .find(|f| f.name().replace('_', "-") == name.replace('_', "-"))
+        .expect("the list has the feed");
+    let head = bytes.get(..bytes.len().min(4096)).unwrap_or_default();
+    std::hint::black_box(feed.recognises(path, head));
+    let mut reader = bytes;
+    feed.read(&mut Document { path, reader: &mut reader }, &mut Count::default());
+}
+
+/// A root in which every file that one inspector asks for holds the same bytes.
+pub(crate) fn inspector(name: &str, bytes: &[u8]) {
+    let inspector = INSPECTORS
+        .iter()
+        .find(|i| i.name().replace('_', "-") == name.replace('_', "-"))
+        .expect("the list has the inspector");
+    let root = Everywhere { bytes: bytes.to_vec(), left: Cell::new(1000) };
+    inspector.inspect(&root, &mut Facts::default());
+}
+
+#[derive(Default)]
+struct Count {
+    items: u64,
+    problems: u64,
+}
+
+impl Sink for Count {
+    fn item(&mut self, item: Item<'_>) {
+        self.items += 1;
+        std::hint::black_box(item);
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        self.problems += 1;
+        std::hint::black_box(problem);
+    }
+}
+
+/// Every path is a file with the same bytes; every directory holds one.
+struct Everywhere {
+    bytes: Vec<u8>,
+    left: Cell<u32>,
+}
+
+impl Root for Everywhere {
+    fn live(&self) -> bool {
+        false
+    }
+
+    fn open(&self, _: &str) -> Reading<Box<dyn Content>> {
+        // An inspector that opens without end is one that hangs.
+        let left =
+            self.left.get().checked_sub(1).expect("an inspector opens a bounded number of files");
+        self.left.set(left);
+        Reading::Found(Box::new(File(Cursor::new(self.bytes.clone()))))
+    }
+
+    fn list(&self, _: &str) -> Reading<Vec<Entry>> {
+        Reading::Found(vec![Entry { name: "one".into(), kind: EntryKind::File }])
+    }
+
+    fn link(&self, _: &str) -> Reading<String> {
+        Reading::Absent
+    }
+}
+
+struct File(Cursor<Vec<u8>>);
+
+impl std::io::Read for File {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl std::io::Seek for File {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+impl Content for File {
+    fn size(&self) -> u64 {
+        self.0.get_ref().len() as u64
+    }
+
+    fn modified(&self) -> Option<Instant> {
+        None
+    }
+}

@@ -1,0 +1,12 @@
+//! Runs one feed under the fuzzer: the one that the target is named for (`feed_…` in the manifest).
+#![no_main]
+
+#[path = "../entries.rs"]
+#[allow(dead_code, reason = "each target calls one of them")]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let target = env!("CARGO_BIN_NAME");
+    let name = target.strip_prefix("feed_").unwrap_or(target).replace('_', "-");
+    entries::feed(&name, "fuzz", bytes);
+});
