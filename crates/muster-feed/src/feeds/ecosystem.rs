@@ -3,6 +3,7 @@
 //!
 //! An ecosystem that nobody knows keeps its own words, in lower case: it is kept, and matches nothing.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use muster_core::advisory::{By, Channel, Text};
@@ -40,46 +41,38 @@ pub(super) fn place(ecosystem: &str, pocket: Option<&str>, availability: Option<
     }
 }
 
-/// Every release of the catalogue under its name and its code name.
-struct Name {
-    id: &'static str,
-    version: &'static str,
-    codename: Option<&'static str>,
-    name: String,
-}
-
-static NAMES: LazyLock<Vec<Name>> = LazyLock::new(|| {
-    let mut names = Vec::new();
+/// The names of all releases of the catalogue, by distribution, and by version and by code name.
+static NAMES: LazyLock<HashMap<&str, HashMap<&str, String>>> = LazyLock::new(|| {
+    let mut names: HashMap<&str, HashMap<&str, String>> = HashMap::new();
     for distribution in DISTRIBUTIONS {
+        let names = names.entry(distribution.id).or_default();
         for release in distribution.releases {
-            names.push(Name {
-                id: distribution.id,
-                version: release.version,
-                codename: release.codename,
-                name: format!("{}:{}", distribution.id, release.version),
-            });
+            let name = format!("{}:{}", distribution.id, release.version);
+            if let Some(codename) = release.codename {
+                names.insert(codename, name.clone());
+            }
+            names.insert(release.version, name);
         }
     }
     names
 });
 
 /// Returns the name of a distribution's release, as everything else calls it: `debian:6.0` for Debian's 6.
-pub(super) fn named(id: &str, version: &str) -> Text<'static> {
+pub(super) fn named(id: &'static str, version: &str) -> Text<'static> {
     if version.is_empty() {
-        return id.to_owned().into();
+        return id.into();
     }
-    if let Some(known) = NAMES.iter().find(|n| n.id == id && n.version == version) {
-        return known.name.as_str().into();
+    if let Some(known) = NAMES.get(id).and_then(|n| n.get(version)) {
+        return known.as_str().into();
     }
-    let version =
-        catalog::distribution(id).map(|d| d.release_version(version)).unwrap_or(version.to_owned());
+    let distribution = catalog::distribution(id);
+    let version = distribution.map_or(version.to_owned(), |d| d.release_version(version));
     format!("{id}:{version}").into()
 }
 
 /// Returns the name of the release of a distribution that has that code name.
-pub(super) fn codenamed(id: &str, codename: &str) -> Option<Text<'static>> {
-    let known = NAMES.iter().find(|n| n.id == id && n.codename == Some(codename))?;
-    Some(known.name.as_str().into())
+pub(super) fn codenamed(id: &'static str, codename: &str) -> Option<Text<'static>> {
+    NAMES.get(id)?.get(codename).map(|name| name.as_str().into())
 }
 
 fn ubuntu(rest: &str, pocket: Option<&str>, availability: Option<&str>) -> Place {

@@ -29,11 +29,7 @@ impl Feed for UbuntuCveTracker {
     }
 
     fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
-        let text = String::from_utf8_lossy(head);
-        if text
-            .lines()
-            .any(|line| line.starts_with("Candidate:") && line.len() > "Candidate: CVE".len())
-        {
+        if names_candidate(head) {
             return Recognised::Yes;
         }
         let parts: Vec<&str> = path.split(['/', '!']).collect();
@@ -80,6 +76,18 @@ impl Feed for UbuntuCveTracker {
     }
 }
 
+/// Tells whether a line begins with a candidate's id; the forms to fill in have none.
+fn names_candidate(head: &[u8]) -> bool {
+    const FIELD: &[u8] = b"Candidate:";
+    memchr::memmem::find_iter(head, FIELD).any(|at| {
+        let begins = at == 0 || head.get(at - 1) == Some(&b'\n');
+        let value = head.get(at + FIELD.len()..).unwrap_or_default();
+        let value = value.get(..value.len().min(40)).unwrap_or_default();
+        let end = memchr::memchr(b'\n', value).unwrap_or(value.len());
+        begins && value.get(..end).unwrap_or_default().trim_ascii().contains(&b'-')
+    })
+}
+
 /// The field whose continuation lines are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Field {
@@ -108,10 +116,18 @@ impl<'t> Reading<'t, '_> {
         if line.trim().is_empty() || line.starts_with('#') || line.starts_with("-- ") {
             return;
         }
-        let Some((key, value)) = line.split_once(':') else {
+        let colon = memchr::memchr(b':', line.as_bytes());
+        let Some((key, value)) = colon.and_then(|at| Some((line.get(..at)?, line.get(at + 1..)?)))
+        else {
             return self.problem(number, format!("the line {line:?} has no colon"));
         };
         let value = value.trim();
+        // Nearly every line is a state, and only states begin in lower case.
+        if key.starts_with(|c: char| c.is_ascii_lowercase())
+            && let Some((pocket, source)) = key.split_once('_')
+        {
+            return self.state(number, pocket, source, value);
+        }
         match key {
             "Candidate" => self.record.id = value.into(),
             "PublicDate" => self.date(number, value),
