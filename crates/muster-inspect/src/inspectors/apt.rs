@@ -25,7 +25,7 @@ use muster_version::Scheme;
 
 use crate::Inspector;
 use crate::root::Root;
-pub(super) use conf::Conf;
+pub(super) use conf::{Conf, parts};
 use pins::{Described, Offered, Pins};
 use pool::{Offer, Pool, Wanted};
 use relations::{Atom, Relations, clauses};
