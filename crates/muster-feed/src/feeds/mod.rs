@@ -7,6 +7,7 @@ mod debian_lists;
 mod debian_tracker;
 mod epss;
 mod security_pocket;
+mod usn;
 
 use crate::Feed;
 
@@ -19,4 +20,5 @@ pub static FEEDS: &[&dyn Feed] = &[
     &debian_tracker::DebianTracker,
     &epss::Epss,
     &security_pocket::SecurityPocket,
+    &usn::UbuntuUsn,
 ];
