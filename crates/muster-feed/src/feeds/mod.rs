@@ -7,6 +7,7 @@ mod debian_lists;
 mod debian_tracker;
 mod epss;
 mod security_pocket;
+mod ubuntu_vex;
 mod usn;
 
 use crate::Feed;
@@ -20,5 +21,6 @@ pub static FEEDS: &[&dyn Feed] = &[
     &debian_tracker::DebianTracker,
     &epss::Epss,
     &security_pocket::SecurityPocket,
+    &ubuntu_vex::UbuntuVex,
     &usn::UbuntuUsn,
 ];
