@@ -54,7 +54,7 @@ fn broken_lines_of_lists_and_trackers_are_named_too() {
     let (_, list) = problems("data/DSA/list", feeds::DSA.to_owned() + "\t[bookworm] harbour without its dash\nwhat is this\n");
     assert!(list.iter().any(|p| p["line"] == 6) && list.iter().any(|p| p["line"] == 7), "{list:?}");
     let (_, tracker) = problems("CVE-2026-1", feeds::uct("CVE-2026-1", "high", &["jammy_harbour: released (1)", "a line of nobody"]));
-    assert_eq!(tracker[0]["line"], 12, "{tracker:?}");
+    assert_eq!(tracker[0]["line"], 13, "{tracker:?}");
 }
 
 #[test]
