@@ -122,6 +122,18 @@ pub(super) fn pocket_channel(pocket: &str) -> Channel {
     }
 }
 
+/// Returns the channel of a pocket that a notice names without its release. Notices before there were names for
+/// Ubuntu Pro's pockets are told by the versions that only those have.
+pub(super) fn pocket_named(pocket: Option<&str>, version: &str) -> Channel {
+    match pocket {
+        Some("security" | "updates" | "release" | "proposed") => Channel::Base,
+        Some(pocket) if !pocket.is_empty() => pocket_channel(&format!("{pocket}/")),
+        _ if version.contains("esm") => Channel::EsmInfra,
+        _ if version.contains("fips") => Channel::Fips,
+        _ => Channel::Base,
+    }
+}
+
 /// `enterprise_linux:9::appstream` is the release itself; streams for those who pay for a minor release are not.
 fn red_hat(rest: &str) -> Place {
     let mut parts = rest.split(':');
