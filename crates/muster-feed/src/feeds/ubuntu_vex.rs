@@ -257,3 +257,27 @@ fn place(distro: &str) -> (Text<'static>, Channel) {
         None => (format!("ubuntu:{}", distro.to_lowercase()).into(), Channel::Other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, holds_on_any_bytes};
+
+    #[test]
+    fn documents_of_flaws_and_of_notices_are_read() {
+        check(&UbuntuVex, "ubuntu-vex/CVE-2031-0001.json");
+        check(&UbuntuVex, "ubuntu-vex/USN-9001-1.json");
+        check(&UbuntuVex, "ubuntu-vex/broken.json");
+    }
+
+    #[test]
+    fn escapes_are_undone_and_odd_ones_stay() {
+        assert_eq!(decoded("1%3A2%2bx%zz%4"), "1:2+x%zz%4");
+    }
+
+    #[test]
+    fn any_bytes_are_taken() {
+        let good = include_bytes!("../../../../fixtures/feeds/ubuntu-vex/CVE-2031-0001.json");
+        holds_on_any_bytes(&UbuntuVex, "vex.json", good);
+    }
+}

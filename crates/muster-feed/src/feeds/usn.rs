@@ -382,3 +382,30 @@ impl<'a> Notice<'a> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, holds_on_any_bytes};
+
+    #[test]
+    fn the_database_is_read_to_where_it_is_cut() {
+        check(&Usn, "usn/database.json");
+    }
+
+    #[test]
+    fn pages_are_read() {
+        check(&Usn, "usn/page.json");
+        check(&Usn, "usn/notice.json");
+    }
+
+    #[test]
+    fn any_bytes_are_taken() {
+        for good in [
+            include_bytes!("../../../../fixtures/feeds/usn/database.json").as_slice(),
+            include_bytes!("../../../../fixtures/feeds/usn/page.json"),
+        ] {
+            holds_on_any_bytes(&Usn, "usn.json", good);
+        }
+    }
+}
