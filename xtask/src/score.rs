@@ -1,7 +1,7 @@
 //! How right Muster is: the shared `score.py` compares its answers with those that others worked out, and its
 //! figures are held to the golden numbers in `xtask/golden/score.toml`.
 //!
-//! A figure may fall short by [`TOLERANCE`], for rounding. A better one is named, so that the golden number is raised.
+//! A figure may fall short by `TOLERANCE`, for rounding. A better one is named, so that the golden number is raised.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -80,7 +80,9 @@ fn ubuntu(rest: &str, pocket: Option<&str>, availability: Option<&str>) -> Place
     let version = rest.split(':').find(is_version).unwrap_or("devel");
     let words: Vec<&str> =
         rest.split(':').filter(|p| !is_version(p) && !matches!(*p, "LTS" | "")).collect();
+    let live = availability.is_some_and(|a| a.starts_with("Livepatch"));
     let channel = match words.as_slice() {
+        _ if live => Channel::Livepatch,
         [] => Channel::Base,
         ["Pro"] => pro(pocket, availability),
         ["Pro", "FIPS"] => Channel::Fips,
@@ -96,9 +98,6 @@ fn ubuntu(rest: &str, pocket: Option<&str>, availability: Option<&str>) -> Place
 /// is taken for infra: most of what is on servers comes from main, and a claim on either is a claim on the same paid fix.
 fn pro(pocket: Option<&str>, availability: Option<&str>) -> Channel {
     let availability = availability.unwrap_or_default();
-    if availability.starts_with("Livepatch") {
-        return Channel::Livepatch;
-    }
     match pocket.map(pocket_channel) {
         Some(channel) if channel != Channel::Base => channel,
         _ if availability.contains("Infra-only") || availability.is_empty() => Channel::EsmInfra,
@@ -171,6 +170,13 @@ mod tests {
             ),
             (
                 "Ubuntu:Pro:22.04:LTS",
+                Some("jammy"),
+                Some("Livepatch subscription required"),
+                "ubuntu:22.04",
+                Channel::Livepatch,
+            ),
+            (
+                "Ubuntu:22.04:LTS",
                 Some("jammy"),
                 Some("Livepatch subscription required"),
                 "ubuntu:22.04",

@@ -177,7 +177,9 @@ struct Reading<'s> {
     feed: Option<&'static dyn Feed>,
     sink: &'s mut dyn Sink,
     begun: bool,
+    /// Documents of another kind, and those of them that were named.
     strangers: u64,
+    named: u64,
     documents: u64,
     unpacked: Rc<Cell<u64>>,
     damage: Option<String>,
@@ -196,6 +198,7 @@ impl<'s> Reading<'s> {
             sink,
             begun: false,
             strangers: 0,
+            named: 0,
             documents: 0,
             unpacked: Rc::default(),
             damage: None,
@@ -277,7 +280,8 @@ impl<'s> Reading<'s> {
 
     fn stranger(&mut self, path: &str) {
         self.strangers += 1;
-        if self.strangers <= MAX_STRANGERS && self.feed.is_some() {
+        if self.named < MAX_STRANGERS && self.feed.is_some() {
+            self.named += 1;
             self.problem(path, format!("is not of the feed {}: passed over", self.source.format));
         }
     }
@@ -295,8 +299,8 @@ impl<'s> Reading<'s> {
                 self.stranger(&path);
             }
         }
-        if self.strangers > MAX_STRANGERS {
-            let rest = self.strangers - MAX_STRANGERS;
+        let rest = self.strangers - self.named;
+        if rest > 0 {
             let path = self.source.path.clone();
             self.problem(
                 &path,

@@ -1,13 +1,14 @@
 //! The OSV schema, 1.0 to 1.7 (ossf.github.io/osv-schema), whoever writes it: Canonical, Debian, Alpine, AlmaLinux,
 //! Rocky, Red Hat, Freexian, PyPI, Drupal. A record a file, a record a line, or an array of them.
 //!
-//! The lists of enumerated versions are not read: ranges say the same in less, and where there is no range the statement
-//! says `versions listed` and is undetermined. Ranges over git commits say nothing of packages and are passed over. What a vendor adds in its own part of the schema is read where it changes a verdict:
-//! Canonical's pockets, availability and tracker states, Debian's urgency.
+//! The lists of enumerated versions are not read: ranges say the same in less, and where there is no range the
+//! statement says `versions listed` and is undetermined. Ranges over git commits say nothing of packages and are
+//! passed over. What a vendor adds in its own part of the schema is read where it changes a verdict: Canonical's
+//! pockets, availability and tracker states, Debian's urgency.
 //!
-//! Module streams of RPM: no field holds them. The title does (`nodejs:16 security update`) in 82 of 100 of AlmaLinux's
-//! modular notices that a server can miss; where it is silent, the stream is `?`. That a statement is modular at all is
-//! told by its fixed version (`.module_el8…`), since titles with a colon need not be (`python3:3.6.8 security update`).
+//! Module streams of RPM: no field holds them. The title does (`nodejs:16 security update`) for 15,513 of AlmaLinux's
+//! 15,685 modular statements; where it is silent, the stream is `?`. That a statement is modular at all is told by its
+//! fixed version (`.module_el8…`), since a title with a colon need not be (`python3:3.6.8 security update`).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -144,8 +145,8 @@ fn read_lines(path: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink, seen: &
             }
             continue;
         }
-        let line = buffer.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&buffer);
-        if !line.trim_ascii().is_empty() {
+        let line = buffer.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&buffer).trim_ascii();
+        if !line.is_empty() {
             take(line, path, number, sink, seen);
         }
     }
@@ -649,4 +650,76 @@ fn purl_distro(purl: &str) -> Option<String> {
     let (_, query) = purl.split_once('?')?;
     let value = query.split('&').find_map(|pair| pair.strip_prefix("distro="))?;
     Some(value.replace("%2F", "/").replace("%2f", "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, holds_on_any_bytes};
+
+    #[test]
+    fn every_vendors_own_is_read() {
+        check(&Osv, "osv/vendors.ndjson");
+    }
+
+    #[test]
+    fn a_record_may_be_laid_out_or_stand_in_an_array() {
+        check(&Osv, "osv/laid-out.json");
+        check(&Osv, "osv/array.json");
+    }
+
+    #[test]
+    fn a_broken_line_costs_only_itself() {
+        check(&Osv, "osv/broken.ndjson");
+    }
+
+    /// Repeats a line's middle without end, and tells how much of it was asked for at once.
+    struct Endless {
+        start: &'static [u8],
+        left: usize,
+        end: &'static [u8],
+    }
+
+    impl std::io::Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if !self.start.is_empty() {
+                return std::io::Read::read(&mut self.start, buffer);
+            }
+            let read = self.left.min(buffer.len());
+            self.left -= read;
+            buffer[..read].fill(b'x');
+            if read == 0 { std::io::Read::read(&mut self.end, buffer) } else { Ok(read) }
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_hundred_megabytes_is_passed_over() {
+        let endless = Endless {
+            start: b"{\"id\":\"CVE-1\",\"modified\":\"2031-01-01T00:00:00Z\"}\n{\"id\":\"",
+            left: 100 << 20,
+            end: b"\"}\n{\"id\":\"CVE-2\",\"modified\":\"2031-01-01T00:00:00Z\"}\n",
+        };
+        let mut reader = std::io::BufReader::new(endless);
+        let mut heard = crate::testing::Heard::default();
+        Osv.read(&mut Document { path: "p", reader: &mut reader }, &mut heard);
+        assert_eq!(heard.items.len(), 2);
+        assert_eq!(heard.problems.len(), 1);
+        assert_eq!(heard.problems[0].line, Some(2));
+    }
+
+    #[test]
+    fn streams_are_told_by_titles() {
+        assert_eq!(
+            streams("Important: idm:DL1 and idm:client security update"),
+            "idm:DL1|idm:client"
+        );
+        assert_eq!(streams("new module: php:7.4"), "php:7.4");
+        assert_eq!(streams("Low: pier security update"), "");
+    }
+
+    #[test]
+    fn any_bytes_are_taken() {
+        let good = include_bytes!("../../../../fixtures/feeds/osv/vendors.ndjson");
+        holds_on_any_bytes(&Osv, "osv.ndjson", good);
+    }
 }

@@ -317,3 +317,36 @@ fn date(value: &str) -> Option<Instant> {
     let time = words.next().filter(|t| t.contains(':')).unwrap_or("00:00:00");
     format!("{day}T{time}Z").parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, holds_on_any_bytes};
+
+    #[test]
+    fn every_pocket_and_state_is_read() {
+        check(&UbuntuCveTracker, "ubuntu-cve-tracker/active/CVE-2031-0001");
+    }
+
+    #[test]
+    fn odd_lines_are_problems_and_the_rest_is_read() {
+        check(&UbuntuCveTracker, "ubuntu-cve-tracker/active/CVE-2031-0002");
+    }
+
+    #[test]
+    fn what_lies_beside_is_passed_over() {
+        let form =
+            include_bytes!("../../../../fixtures/feeds/ubuntu-cve-tracker/boilerplates/harbour");
+        for path in ["t!boilerplates/harbour", "t!README", "active/00boilerplate"] {
+            assert_eq!(UbuntuCveTracker.recognises(path, form), Recognised::Companion, "{path}");
+        }
+        assert_eq!(UbuntuCveTracker.recognises("harbour", b"Candidate: \nx-y"), Recognised::No);
+    }
+
+    #[test]
+    fn any_bytes_are_taken() {
+        let good =
+            include_bytes!("../../../../fixtures/feeds/ubuntu-cve-tracker/active/CVE-2031-0001");
+        holds_on_any_bytes(&UbuntuCveTracker, "active/CVE-2031-0001", good);
+    }
+}

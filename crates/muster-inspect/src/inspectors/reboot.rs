@@ -68,3 +68,28 @@ fn packages(root: &dyn Root, path: &str, facts: &mut Facts) -> Vec<String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspectors::apt::testing::Files;
+
+    fn asked(files: &Files) -> Reading<Reboot> {
+        let mut facts = Facts::default();
+        RebootRequired.inspect(files, &mut facts);
+        facts.reboot
+    }
+
+    #[test]
+    fn a_running_system_that_asks_names_the_packages_once() {
+        let files = Files::of(&[
+            ("run/reboot-required", "*** System restart required ***\n"),
+            ("run/reboot-required.pkgs", "linux-image-6.1\nlibc6\n\nlibc6\n"),
+        ]);
+        let source = "/run/reboot-required".to_owned();
+        let packages = vec!["libc6".to_owned(), "linux-image-6.1".to_owned()];
+        assert_eq!(asked(&files.clone().running()), Reading::Found(Reboot { packages, source }));
+        assert_eq!(asked(&files), Reading::Absent, "a folder has not been booted");
+        assert_eq!(asked(&Files::default().running()), Reading::Absent);
+    }
+}

@@ -13,6 +13,7 @@ use crate::root::{Content, Entry, EntryKind, Root};
 pub(in crate::inspectors) struct Files {
     files: BTreeMap<String, Vec<u8>>,
     links: BTreeMap<String, String>,
+    live: bool,
 }
 
 impl Files {
@@ -22,6 +23,11 @@ impl Files {
             found.put(path, text.as_bytes());
         }
         found
+    }
+
+    /// The same files, as those of the running system.
+    pub(in crate::inspectors) fn running(self) -> Self {
+        Self { live: true, ..self }
     }
 
     pub(in crate::inspectors) fn put(&mut self, path: &str, bytes: &[u8]) {
@@ -59,7 +65,7 @@ impl Content for InMemory {
 
 impl Root for Files {
     fn live(&self) -> bool {
-        false
+        self.live
     }
 
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
