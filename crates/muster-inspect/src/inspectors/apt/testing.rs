@@ -69,7 +69,7 @@ impl Root for Files {
     }
 
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
-        match self.files.get(path) {
+        match self.files.get(path.trim_start_matches('/')) {
             Some(bytes) => Reading::Found(Box::new(InMemory(Cursor::new(bytes.clone())))),
             None => Reading::Absent,
         }
