@@ -1,6 +1,7 @@
 //! What is owed: one finding for each advisory and source package, or for each other thing.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::advisory::Channel;
@@ -19,8 +20,8 @@ pub struct Finding {
     pub severity: Severity,
     /// One line for a person.
     pub title: String,
-    /// What to do, as a command where there is one.
-    pub action: String,
+    /// What to do, as a command where there is one. Findings that one update closes share it.
+    pub action: Arc<str>,
     /// What it is about.
     pub about: About,
 }
@@ -99,14 +100,14 @@ pub enum About {
 }
 
 /// A finding by an advisory.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AdvisoryFinding {
     /// The vulnerabilities, most recent first where the feed tells.
     pub cves: Vec<String>,
     /// The source package, under the advisory's name for it.
-    pub source: String,
-    /// The packages concerned.
-    pub packages: Vec<Concerned>,
+    pub source: Arc<str>,
+    /// The packages concerned. Findings that one update closes share them.
+    pub packages: Arc<[Concerned]>,
     /// Where the fix is.
     pub fix: Fix,
     /// The channel that brings the fix.
@@ -124,9 +125,9 @@ pub struct AdvisoryFinding {
     /// The highest likelihood of exploitation of its vulnerabilities, by EPSS.
     pub likelihood: Option<f32>,
     /// The vendor's own word.
-    pub word: String,
+    pub word: Arc<str>,
     /// The rule by which it was judged.
-    pub rule: &'static str,
+    pub rule: Rule,
 }
 
 /// A package that a finding concerns.
@@ -140,6 +141,55 @@ pub struct Concerned {
     pub installed: String,
     /// The version that mends it, or that is on offer.
     pub fixed: Option<String>,
+}
+
+/// The rule by which a package is held against an advisory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// dpkg's order, by the version of the source.
+    DpkgSource,
+    /// dpkg's order, by the version of the source that a kernel image was built from.
+    DpkgKernel,
+    /// rpm's order, by the binary package and its module stream.
+    RpmBinary,
+    /// rpm's order, by the kernel package.
+    RpmKernel,
+    /// apk's order, by the version of the origin.
+    ApkOrigin,
+}
+
+impl Rule {
+    /// Returns its word in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DpkgSource => "dpkg-source",
+            Self::DpkgKernel => "dpkg-kernel",
+            Self::RpmBinary => "rpm-binary",
+            Self::RpmKernel => "rpm-kernel",
+            Self::ApkOrigin => "apk-origin",
+        }
+    }
+
+    /// Says it in a sentence.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::DpkgSource => {
+                "the source's version, by dpkg's order, against the fix for this release"
+            }
+            Self::DpkgKernel => {
+                "the version of the source the kernel image was built from, by dpkg's order, against the fix for this release"
+            }
+            Self::RpmBinary => {
+                "the package's version, by rpm's order, against the fix for this release and module stream"
+            }
+            Self::RpmKernel => {
+                "the kernel package's version, by rpm's order, against the fix for this release"
+            }
+            Self::ApkOrigin => {
+                "the origin's version, by apk's order, against the fix for this branch"
+            }
+        }
+    }
 }
 
 /// Where a fix is.

@@ -60,7 +60,8 @@ pub fn end_of_support(facts: &Facts, today: Date) -> Option<Finding> {
             }
             (None, Some(paid)) => format!("attach {paid}, or move to a supported distribution"),
             (None, None) => "move to a supported distribution".to_owned(),
-        },
+        }
+        .into(),
         about: About::EndOfSupport(EndOfSupport {
             product: distribution.id.to_owned(),
             version: release.version.to_owned(),
@@ -189,7 +190,8 @@ fn archive_update(
         action: match kept_back {
             Some(why) => format!("kept back: {why}"),
             None => crate::action::upgrade(database, &packages),
-        },
+        }
+        .into(),
         about: About::ArchiveUpdate(ArchiveUpdate {
             source: source.to_owned(),
             packages,
@@ -249,7 +251,7 @@ fn trouble(trouble: Trouble) -> Finding {
             TroubleKind::AutomaticOff | TroubleKind::SourceStale => Severity::Low,
         },
         title: format!("{}: {}", trouble.subject, trouble.why),
-        action: trouble.remedy.unwrap_or_default(),
+        action: trouble.remedy.unwrap_or_default().into(),
         about: About::UpdateChannel(UpdateChannel {
             problem: trouble.kind,
             subject: trouble.subject,
@@ -280,7 +282,7 @@ pub fn third_party(facts: &Facts) -> Vec<Finding> {
                 title: format!(
                     "{packages_word} from {origin}: no advisory of the distribution speaks for them"
                 ),
-                action: "watch the announcements of that origin yourself".to_owned(),
+                action: "watch the announcements of that origin yourself".into(),
                 about: About::ThirdParty(ThirdParty { packages, origin: origin.to_string() }),
             }
         })
@@ -310,7 +312,7 @@ pub fn reboot(facts: &Facts) -> Option<Finding> {
         verdict: Verdict::Owed,
         severity: Severity::Medium,
         title: why.clone(),
-        action: "reboot".to_owned(),
+        action: "reboot".into(),
         about: About::Reboot(RebootOwed { why, packages: reboot.packages.clone() }),
     })
 }

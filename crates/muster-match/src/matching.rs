@@ -5,22 +5,29 @@
 //! of Ubuntu Pro. Kernels are judged as up to three objects (running, installed, next boot). No image that is merely
 //! left over counts, and no package of headers is a kernel.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod archived;
+mod installed;
+mod lines;
 
-use hashbrown::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
 use muster_core::action;
 use muster_core::advisory::{By, Channel, Status};
 use muster_core::fact::{Database, Facts, Obstacle, Package};
-use muster_core::finding::{
-    About, AdvisoryFinding, ArchiveUpdate, Concerned, Finding, Fix, KernelLine, KernelObject,
-    Severity,
-};
-use muster_core::kernel::{self, Carries};
-use muster_core::owed;
+use muster_core::finding::{About, AdvisoryFinding, Concerned, Finding, Fix, KernelObject, Rule};
+use muster_core::time::Date;
 use muster_core::verdict::{self, Position, Verdict};
-use muster_version::Scheme;
 
 use crate::section::{Group, Package as Listed, Section};
+use installed::{Installed, Role, Unit};
+
+pub use archived::archived;
+pub use installed::kernel_release;
+pub use lines::kernel_lines;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -33,30 +40,29 @@ pub struct Matched {
 
 /// Judges every package of `facts` by `section`; `all` also tells what is fixed or not affected.
 pub fn judge(section: &Section<'_>, database: Database, facts: &Facts, all: bool) -> Matched {
-    let fleet = Installed::of(database, facts);
-    let mut judge = Judge {
-        section,
-        scheme: database.scheme(),
-        database,
-        granted: granted(facts),
-        all,
-        outcomes: BTreeMap::new(),
-        matched: Matched::default(),
-    };
-    for (source, installed) in &fleet.by_source {
+    let installed = Installed::of(database, facts);
+    let server = Server { database, granted: granted(facts), all };
+    let mut matched = Matched::default();
+    for (source, units) in &installed.by_source {
+        let mut judging = Judging::of(section, &server, source);
         if let Some(listed) = section.package(source, By::Source) {
-            judge.package(&listed, source, installed, By::Source);
+            judging.package(&listed, units, By::Source);
         }
-        judge.note_fips(source, installed);
-    }
-    if database == Database::Rpm {
-        for ((source, name), installed) in &fleet.by_binary {
-            if let Some(listed) = section.package(name, By::Binary) {
-                judge.package(&listed, source, installed, By::Binary);
+        if database == Database::Rpm {
+            let mut by_name: BTreeMap<&str, Vec<Unit<'_>>> = BTreeMap::new();
+            for unit in units {
+                by_name.entry(&unit.package.name).or_default().push(unit.clone());
+            }
+            for (name, units) in &by_name {
+                if let Some(listed) = section.package(name, By::Binary) {
+                    judging.package(&listed, units, By::Binary);
+                }
             }
         }
+        judging.finish(&mut matched.findings);
+        matched.obstacles.extend(fips_obstacle(source, units));
     }
-    judge.finish()
+    matched
 }
 
 /// Returns the channels that the server's subscription grants.
@@ -65,133 +71,31 @@ fn granted(facts: &Facts) -> Vec<Channel> {
     Channel::ALL.into_iter().filter(|c| services.iter().any(|s| s == c.name())).collect()
 }
 
-/// The packages that can be judged, under the names that advisories use.
-struct Installed<'f> {
-    by_source: BTreeMap<String, Vec<Unit<'f>>>,
-    by_binary: BTreeMap<(String, String), Vec<Unit<'f>>>,
+/// A build for FIPS has versions of its own: only its own advisories are held against it, and that is said.
+fn fips_obstacle(source: &str, units: &[Unit<'_>]) -> Option<Obstacle> {
+    let unit = units.iter().find(|u| is_fips(&u.source_version))?;
+    Some(Obstacle::new(
+        format!("{source} {}", unit.source_version),
+        "is a FIPS build: only FIPS advisories were held against it, those of the release itself do not speak of it",
+    ))
 }
 
-/// A package, and what it is to a verdict.
-#[derive(Clone, Debug)]
-struct Unit<'f> {
-    package: &'f Package,
-    /// The version of the source, under the name that advisories use.
-    source_version: String,
-    role: Role,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Role {
-    /// It carries the code.
-    Code,
-    /// It cannot carry a flaw of the kernel: headers, documentation, programs beside it.
-    Headers,
-    /// It is a kernel that counts, in these ways.
-    Kernel(Vec<KernelObject>),
-}
-
-impl<'f> Installed<'f> {
-    fn of(database: Database, facts: &'f Facts) -> Self {
-        let third_party = |p: &&Package| !owed::is_third_party(p, facts);
-        let mut by_source: BTreeMap<String, Vec<Unit<'f>>> = BTreeMap::new();
-        for package in facts.packages.iter().filter(third_party) {
-            let (source, source_version) = advisory_source(package, facts);
-            let role = match kernel::is_kernel_source(&source) {
-                false => Role::Code,
-                true => match kernel::carries(&package.name) {
-                    Carries::Meta => continue,
-                    Carries::Headers | Carries::Tools => Role::Headers,
-                    Carries::Image => Role::Kernel(Vec::new()),
-                },
-            };
-            by_source.entry(source).or_default().push(Unit { package, source_version, role });
-        }
-        for units in by_source.values_mut() {
-            tell_kernels_apart(units, database, facts);
-        }
-        let mut by_binary: BTreeMap<(String, String), Vec<Unit<'f>>> = BTreeMap::new();
-        if database == Database::Rpm {
-            for (source, units) in &by_source {
-                for unit in units {
-                    by_binary
-                        .entry((source.clone(), unit.package.name.clone()))
-                        .or_default()
-                        .push(unit.clone());
-                }
-            }
-        }
-        Self { by_source, by_binary }
-    }
-}
-
-/// Returns the source and its version under which advisories file a package.
-fn advisory_source(package: &Package, facts: &Facts) -> (String, String) {
-    let source = package.source();
-    if let Some(proof) = facts.kernels.sources.iter().find(|s| s.image == package.name) {
-        return (proof.source.clone(), proof.version.clone());
-    }
-    let by_name = kernel::source_by_name(source);
-    if by_name == source {
-        return (source.to_owned(), package.source_version().to_owned());
-    }
-    // A signed package's own source has a version of another kind (`6.1.76+1`); the binary bears that of the code.
-    let version = package.version.as_str();
-    (by_name.into_owned(), version.to_owned())
-}
-
-/// Finds, among the images of one source, those that run, boot next, or are the newest. The others are left over.
-fn tell_kernels_apart(units: &mut [Unit<'_>], database: Database, facts: &Facts) {
-    let scheme = database.scheme();
-    let newest = units
-        .iter()
-        .filter(|u| matches!(u.role, Role::Kernel(_)))
-        .map(|u| u.source_version.clone())
-        .max_by(|a, b| scheme.compare_lenient(a, b));
-    let Some(newest) = newest else { return };
-    for unit in units {
-        let Role::Kernel(objects) = &mut unit.role else { continue };
-        let release = kernel_release(unit.package, database);
-        let is = |reading: &muster_core::fact::Reading<String>| {
-            reading.found().is_some_and(|r| Some(r) == release.as_ref())
-        };
-        if is(&facts.kernels.running) {
-            objects.push(KernelObject::Running);
-        }
-        if unit.source_version == newest {
-            objects.push(KernelObject::Installed);
-        }
-        if is(&facts.kernels.next_boot) {
-            objects.push(KernelObject::NextBoot);
-        }
-    }
-}
-
-/// Returns what `uname -r` says when the package's kernel runs.
-pub fn kernel_release(package: &Package, database: Database) -> Option<String> {
-    match database {
-        Database::Dpkg => kernel::image_release(&package.name).map(str::to_owned),
-        Database::Rpm => {
-            let version =
-                package.version.split_once(':').map_or(package.version.as_str(), |(_, v)| v);
-            Some(format!("{version}.{}", package.architecture))
-        }
-        Database::Apk => {
-            let flavour = package.name.strip_prefix("linux-")?;
-            let (version, revision) = package.version.rsplit_once("-r")?;
-            Some(format!("{version}-{revision}-{flavour}"))
-        }
-    }
+/// What of the server holds for every package.
+struct Server {
+    database: Database,
+    granted: Vec<Channel>,
+    all: bool,
 }
 
 /// What was judged of one advisory and one source package.
 #[derive(Clone, Debug)]
-struct Outcome<'a> {
+struct Outcome {
     verdict: Verdict,
-    decided_by: Decided<'a>,
-    units: Vec<Concerned>,
-    objects: BTreeSet<KernelObject>,
-    kernel: bool,
-    code: bool,
+    /// The group that decided, by its number in the judging.
+    decided: u32,
+    /// The class of packages that it holds for, and further ones.
+    class: u32,
+    more: Vec<u32>,
 }
 
 /// The group that decided, as far as a finding tells of it.
@@ -200,104 +104,139 @@ struct Decided<'a> {
     channel: Channel,
     fixed: Option<&'a str>,
     word: &'a str,
-    published: Option<muster_core::time::Date>,
+    published: Option<Date>,
 }
 
-/// One advisory's verdict on one installed version, while channels are joined.
-#[derive(Clone, Copy, Debug)]
-struct Provisional<'a> {
-    verdict: Verdict,
-    decided_by: Decided<'a>,
+/// A verdict on one version, and the group that gave it.
+type Provisional = (Verdict, u32);
+
+/// Packages of one source that share a version and a module stream: they share every verdict.
+struct Class<'f> {
+    packages: Vec<&'f Package>,
+    kernel: bool,
+    code: bool,
+    objects: BTreeSet<KernelObject>,
 }
 
-struct Judge<'j, 'a> {
-    section: &'j Section<'a>,
-    scheme: Scheme,
-    database: Database,
-    granted: Vec<Channel>,
-    all: bool,
-    outcomes: BTreeMap<(String, u32), Outcome<'a>>,
-    matched: Matched,
-}
-
-impl<'a> Judge<'_, 'a> {
-    /// Judges the installed packages that one entry of the release names.
-    fn package(&mut self, listed: &Listed<'a>, source: &str, units: &[Unit<'_>], by: By) {
-        let versions = self.section.versions(listed);
-        let groups: Vec<Group<'a>> = self.section.groups(listed).collect();
-        let version_of = |unit: &Unit<'_>| match by {
-            By::Source => unit.source_version.clone(),
-            By::Binary => unit.package.version.clone(),
-        };
-        let mut by_version: BTreeMap<(String, Option<&str>), Vec<&Unit<'_>>> = BTreeMap::new();
-        for unit in units.iter().filter(|u| u.role != Role::Kernel(Vec::new())) {
-            by_version
-                .entry((version_of(unit), unit.package.module.as_deref()))
-                .or_default()
-                .push(unit);
-        }
-        for ((version, module), same) in by_version {
-            for (advisory, provisional) in self.judge_version(&groups, &versions, &version, module)
-            {
-                self.add(source, advisory, provisional, &same);
+impl<'f> Class<'f> {
+    fn of(units: &[&Unit<'f>]) -> Self {
+        let mut class =
+            Self { packages: Vec::new(), kernel: false, code: false, objects: BTreeSet::new() };
+        for unit in units {
+            class.packages.push(unit.package);
+            match &unit.role {
+                Role::Kernel(objects) => {
+                    class.kernel = true;
+                    class.objects.extend(objects);
+                }
+                Role::Code => class.code = true,
+                Role::Headers => {}
             }
+        }
+        class
+    }
+}
+
+/// What the findings that one update closes have in common.
+#[derive(Clone)]
+struct Shared {
+    packages: Arc<[Concerned]>,
+    action: Arc<str>,
+    word: Arc<str>,
+    kernel: bool,
+    code: bool,
+    objects: Vec<KernelObject>,
+}
+
+/// The judging of one source package.
+struct Judging<'j, 'a, 'f> {
+    section: &'j Section<'a>,
+    server: &'j Server,
+    source: &'j str,
+    decided: Vec<Decided<'a>>,
+    classes: Vec<Class<'f>>,
+    outcomes: HashMap<u32, Outcome>,
+}
+
+impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
+    fn of(section: &'j Section<'a>, server: &'j Server, source: &'j str) -> Self {
+        Self {
+            section,
+            server,
+            source,
+            decided: Vec::new(),
+            classes: Vec::new(),
+            outcomes: HashMap::new(),
         }
     }
 
+    /// Judges the installed packages that one entry of the release names, by their own version or their source's.
+    fn package(&mut self, listed: &Listed<'a>, units: &[Unit<'f>], by: By) {
+        let versions = self.section.versions(listed);
+        let groups: Vec<(Group<'a>, u32)> = self
+            .section
+            .groups(listed)
+            .map(|group| (group, self.decide(&group, &versions)))
+            .collect();
+        let mut classes: BTreeMap<(&str, Option<&str>), Vec<&Unit<'f>>> = BTreeMap::new();
+        for unit in units.iter().filter(|u| u.role != Role::Kernel(Vec::new())) {
+            let version =
+                if by == By::Source { &unit.source_version } else { unit.package.version.as_str() };
+            classes.entry((version, unit.package.module.as_deref())).or_default().push(unit);
+        }
+        for ((version, module), units) in classes {
+            let class = number(self.classes.len());
+            self.classes.push(Class::of(&units));
+            self.version(&groups, &versions, version, module, class);
+        }
+    }
+
+    /// Numbers a group, so that outcomes can name it.
+    fn decide(&mut self, group: &Group<'a>, versions: &[&'a str]) -> u32 {
+        self.decided.push(Decided {
+            channel: group.channel,
+            fixed: group.fixed.and_then(|rank| versions.get(usize::from(rank)).copied()),
+            word: if group.word.is_empty() { status_word(group.status) } else { group.word },
+            published: group.published,
+        });
+        number(self.decided.len() - 1)
+    }
+
     /// Judges one installed version by all groups of its package: ranges within a channel, then the channels.
-    fn judge_version(
-        &self,
-        groups: &[Group<'a>],
+    fn version(
+        &mut self,
+        groups: &[(Group<'a>, u32)],
         versions: &[&'a str],
         version: &str,
         module: Option<&str>,
-    ) -> HashMap<u32, Provisional<'a>> {
-        let version = same_build(self.database, versions, version);
-        let below = versions.partition_point(|v| self.scheme.compare_lenient(v, version).is_lt());
-        let equal =
-            versions.get(below).is_some_and(|v| self.scheme.compare_lenient(v, version).is_eq());
-        let at_least =
-            |rank: u16| usize::from(rank) < below || (usize::from(rank) == below && equal);
-        let fips = is_fips(version);
-        let mut joined: HashMap<u32, Provisional<'a>> = HashMap::new();
-        for channel in groups.chunk_by(|a, b| a.channel == b.channel) {
-            let Some(first) = channel.first() else { continue };
-            if is_fips_channel(first.channel) != fips {
-                continue;
+        class: u32,
+    ) {
+        let place = Place::of(self.server.database, versions, version);
+        let applies = |group: &Group<'_>| {
+            is_fips_channel(group.channel) == place.fips
+                && is_of_module(group.module, module, version)
+        };
+        let applying = || groups.iter().filter(|(group, _)| applies(group));
+        let one_channel = applying().all(|(group, _)| {
+            Some(group.channel) == applying().next().map(|(first, _)| first.channel)
+        });
+        if one_channel {
+            for (group, decided) in applying() {
+                let verdict = self.verdict(group, &place);
+                // Within a channel a range that does not hold never undoes one that does.
+                if self.server.all || is_open(verdict) {
+                    self.section
+                        .members(group)
+                        .for_each(|advisory| self.add(advisory, (verdict, *decided), class));
+                }
             }
-            let granted = first.channel == Channel::Base || self.granted.contains(&first.channel);
-            let mut within: HashMap<u32, Provisional<'a>> = HashMap::new();
-            for group in channel.iter().filter(|g| is_of_module(g.module, module, version)) {
-                let position = if group.introduced.is_some_and(|r| !at_least(r)) {
-                    Position::Outside
-                } else if group.fixed.is_some_and(at_least) {
-                    Position::Mended
-                } else if group
-                    .last_affected
-                    .is_some_and(|r| at_least(r) && !(usize::from(r) == below && equal))
-                {
-                    Position::Outside
-                } else {
-                    Position::Affected
-                };
-                let verdict = verdict::judge(
-                    group.status,
-                    group.fixed.is_some(),
-                    position,
-                    group.channel,
-                    granted,
-                );
-                let decided_by = Decided {
-                    channel: group.channel,
-                    fixed: group.fixed.and_then(|r| versions.get(usize::from(r)).copied()),
-                    word: if group.word.is_empty() {
-                        status_word(group.status)
-                    } else {
-                        group.word
-                    },
-                    published: group.published,
-                };
-                let new = Provisional { verdict, decided_by };
+            return;
+        }
+        let mut joined: HashMap<u32, Provisional> = HashMap::new();
+        for channel in groups.chunk_by(|(a, _), (b, _)| a.channel == b.channel) {
+            let mut within: HashMap<u32, Provisional> = HashMap::new();
+            for (group, decided) in channel.iter().filter(|(group, _)| applies(group)) {
+                let new = (self.verdict(group, &place), *decided);
                 for advisory in self.section.members(group) {
                     within
                         .entry(advisory)
@@ -312,197 +251,277 @@ impl<'a> Judge<'_, 'a> {
                     .or_insert(new);
             }
         }
-        joined
+        for (advisory, provisional) in joined {
+            if self.server.all || is_open(provisional.0) {
+                self.add(advisory, provisional, class);
+            }
+        }
     }
 
-    fn add(
-        &mut self,
-        source: &str,
-        advisory: u32,
-        provisional: Provisional<'a>,
-        units: &[&Unit<'_>],
-    ) {
-        let key = (source.to_owned(), advisory);
-        let outcome = self.outcomes.entry(key).or_insert_with(|| Outcome {
-            verdict: provisional.verdict,
-            decided_by: provisional.decided_by,
-            units: Vec::new(),
-            objects: BTreeSet::new(),
-            kernel: false,
-            code: false,
-        });
-        let verdict = verdict::worst(outcome.verdict, provisional.verdict);
-        if verdict != outcome.verdict {
+    fn verdict(&self, group: &Group<'a>, place: &Place) -> Verdict {
+        let granted =
+            group.channel == Channel::Base || self.server.granted.contains(&group.channel);
+        verdict::judge(
+            group.status,
+            group.fixed.is_some(),
+            place.position(group),
+            group.channel,
+            granted,
+        )
+    }
+
+    fn add(&mut self, advisory: u32, (verdict, decided): Provisional, class: u32) {
+        let new = Outcome { verdict, decided, class, more: Vec::new() };
+        let outcome = self.outcomes.entry(advisory).or_insert_with(|| new.clone());
+        let worst = verdict::worst(outcome.verdict, verdict);
+        if worst != outcome.verdict {
             // What a milder verdict gathered is not what the finding is about.
-            outcome.units.clear();
-            outcome.objects.clear();
-            (outcome.kernel, outcome.code) = (false, false);
-            (outcome.verdict, outcome.decided_by) = (verdict, provisional.decided_by);
-        } else if provisional.verdict != verdict {
-            return;
-        }
-        for unit in units {
-            outcome.units.push(Concerned {
-                name: unit.package.name.clone(),
-                architecture: unit.package.architecture.clone(),
-                installed: unit.package.version.clone(),
-                fixed: provisional.decided_by.fixed.map(str::to_owned),
-            });
-            match &unit.role {
-                Role::Kernel(objects) => {
-                    outcome.kernel = true;
-                    outcome.objects.extend(objects);
-                }
-                Role::Code => outcome.code = true,
-                Role::Headers => {}
-            }
+            *outcome = new;
+        } else if verdict == worst && outcome.class != class && outcome.more.last() != Some(&class)
+        {
+            outcome.more.push(class);
         }
     }
 
-    /// A build for FIPS has versions of its own: only its own advisories were held against it, and that is said.
-    fn note_fips(&mut self, source: &str, units: &[Unit<'_>]) {
-        if let Some(unit) = units.iter().find(|u| is_fips(&u.source_version)) {
-            self.matched.obstacles.push(Obstacle::new(
-                format!("{source} {}", unit.source_version),
-                "is a FIPS build: only FIPS advisories were held against it, those of the release itself do not speak of it",
-            ));
+    fn finish(self, findings: &mut Vec<Finding>) {
+        let covered = self.covered();
+        let mut advisories: Vec<u32> =
+            self.outcomes.keys().copied().filter(|a| !covered.contains(a)).collect();
+        advisories.sort_unstable();
+        let source: Arc<str> = self.source.into();
+        let mut shared: HashMap<(u32, u32), Shared> = HashMap::new();
+        for advisory in advisories {
+            let Some(outcome) = self.outcomes.get(&advisory) else { continue };
+            let common = if outcome.more.is_empty() {
+                shared
+                    .entry((outcome.decided, outcome.class))
+                    .or_insert_with(|| self.shared(outcome))
+                    .clone()
+            } else {
+                self.shared(outcome)
+            };
+            findings.push(self.finding(&source, advisory, outcome, common));
         }
-    }
-
-    fn finish(mut self) -> Matched {
-        let outcomes = std::mem::take(&mut self.outcomes);
-        let covered = self.covered(&outcomes);
-        for ((source, advisory), outcome) in outcomes {
-            let owed = !matches!(outcome.verdict, Verdict::Fixed | Verdict::NotAffected);
-            if (owed && covered.contains(&(source.clone(), advisory))) || !(owed || self.all) {
-                continue;
-            }
-            let finding = self.finding(source, advisory, outcome);
-            self.matched.findings.push(finding);
-        }
-        self.matched
     }
 
     /// Returns the vulnerabilities that a missing notice of the same package already closes.
-    fn covered(&self, outcomes: &BTreeMap<(String, u32), Outcome<'a>>) -> BTreeSet<(String, u32)> {
+    fn covered(&self) -> HashSet<u32> {
         let is_missing =
-            |o: &Outcome<'_>| matches!(o.verdict, Verdict::Missing | Verdict::MissingSubscription);
-        let mut covered = BTreeSet::new();
-        for ((source, advisory), _) in outcomes.iter().filter(|(_, o)| is_missing(o)) {
-            for cve in self.section.cves(*advisory) {
-                let key = (source.clone(), cve);
-                if outcomes.get(&key).is_some_and(is_missing) {
-                    covered.insert(key);
-                }
-            }
-        }
-        covered
+            |o: &Outcome| matches!(o.verdict, Verdict::Missing | Verdict::MissingSubscription);
+        let notices = self.outcomes.iter().filter(|(_, o)| is_missing(o));
+        notices
+            .flat_map(|(advisory, _)| self.section.cves(*advisory))
+            .filter(|cve| self.outcomes.get(cve).is_some_and(is_missing))
+            .collect()
     }
 
-    fn finding(&self, source: String, number: u32, outcome: Outcome<'a>) -> Finding {
-        let advisory = self.section.advisory(number);
-        let id = self.section.id(&advisory);
-        let members: Vec<u32> =
-            if advisory.notice { self.section.cves(number).collect() } else { vec![number] };
-        let flaws: Vec<_> = members.iter().map(|m| self.section.advisory(*m)).collect();
-        let cves = if advisory.notice || id.starts_with("CVE-") {
-            flaws.iter().map(|f| self.section.id(f)).collect()
-        } else {
-            Vec::new()
+    fn shared(&self, outcome: &Outcome) -> Shared {
+        let decided = self.decided_by(outcome);
+        let classes = || {
+            std::iter::once(&outcome.class)
+                .chain(&outcome.more)
+                .filter_map(|c| self.classes.get(*c as usize))
         };
-        let severity =
-            flaws.iter().map(|f| f.severity).max().unwrap_or_default().max(advisory.severity);
-        let likelihood = flaws.iter().filter_map(|f| f.likelihood).max_by(f32::total_cmp);
-        let exploited = members.iter().filter_map(|m| self.section.exploited(*m)).min();
-        let decided = outcome.decided_by;
-        let fix = match outcome.verdict {
-            Verdict::Missing => Fix::Here,
-            Verdict::MissingSubscription => Fix::Subscription,
-            _ => Fix::None,
-        };
-        let headers_only = !outcome.kernel && !outcome.code;
-        let mut packages = outcome.units;
+        let mut packages: Vec<Concerned> = classes()
+            .flat_map(|class| &class.packages)
+            .map(|p| concerned(p, decided.fixed))
+            .collect();
         packages.sort();
         packages.dedup();
+        let objects: BTreeSet<KernelObject> =
+            classes().flat_map(|class| class.objects.iter().copied()).collect();
+        Shared {
+            action: self.action(outcome.verdict, decided.channel, &packages, &objects).into(),
+            packages: packages.into(),
+            word: decided.word.into(),
+            kernel: classes().any(|class| class.kernel),
+            code: classes().any(|class| class.code),
+            objects: objects.into_iter().collect(),
+        }
+    }
+
+    fn decided_by(&self, outcome: &Outcome) -> Decided<'a> {
+        *self
+            .decided
+            .get(outcome.decided as usize)
+            .expect("an outcome names a group that was numbered")
+    }
+
+    fn finding(
+        &self,
+        source: &Arc<str>,
+        number: u32,
+        outcome: &Outcome,
+        shared: Shared,
+    ) -> Finding {
+        let advisory = self.section.advisory(number);
+        let id = self.section.id(&advisory);
+        let (mut severity, mut likelihood) = (advisory.severity, advisory.likelihood);
+        let mut exploited = self.section.exploited(number);
+        let mut cves = Vec::new();
+        for member in self.section.cves(number) {
+            let flaw = self.section.advisory(member);
+            severity = severity.max(flaw.severity);
+            likelihood = [likelihood, flaw.likelihood].into_iter().flatten().max_by(f32::total_cmp);
+            exploited = [exploited, self.section.exploited(member)].into_iter().flatten().min();
+            cves.push(self.section.id(&flaw));
+        }
+        if !advisory.notice && id.starts_with("CVE-") {
+            cves.push(id.clone());
+        }
+        let decided = self.decided_by(outcome);
+        let headers_only = !shared.kernel && !shared.code;
         Finding {
-            title: title(&source, &outcome.verdict, cves.len(), decided, headers_only),
-            action: self.action(&outcome.verdict, decided.channel, &packages, &outcome.objects),
+            title: title(self.source, outcome.verdict, cves.len(), decided, headers_only),
+            action: shared.action,
             id,
             verdict: outcome.verdict,
             severity,
             about: About::Advisory(AdvisoryFinding {
                 cves,
-                source,
-                packages,
-                fix,
+                source: Arc::clone(source),
+                packages: shared.packages,
+                fix: match outcome.verdict {
+                    Verdict::Missing => Fix::Here,
+                    Verdict::MissingSubscription => Fix::Subscription,
+                    _ => Fix::None,
+                },
                 channel: decided.channel,
-                kernel: outcome.kernel,
-                of: outcome.objects.into_iter().collect(),
+                kernel: shared.kernel,
+                of: shared.objects,
                 headers_only,
                 published: decided.published.or(advisory.published),
                 exploited,
                 likelihood,
-                word: decided.word.to_owned(),
-                rule: rule(self.database, outcome.kernel),
+                word: shared.word,
+                rule: rule(self.server.database, shared.kernel),
             }),
         }
     }
 
     fn action(
         &self,
-        verdict: &Verdict,
+        verdict: Verdict,
         channel: Channel,
         packages: &[Concerned],
         objects: &BTreeSet<KernelObject>,
-    ) -> String {
+    ) -> Cow<'static, str> {
         if objects.len() == 1 && objects.contains(&KernelObject::Running) {
             return "reboot into the kernel that is installed".into();
         }
+        let upgrade = || action::upgrade(self.server.database, packages);
         match verdict {
-            Verdict::Missing => action::upgrade(self.database, packages),
-            Verdict::MissingSubscription => {
-                let needs = channel.subscription().unwrap_or("the subscription");
-                format!("attach {needs}, then {}", action::upgrade(self.database, packages))
-            }
+            Verdict::Missing => upgrade().into(),
+            Verdict::MissingSubscription => format!("attach {}, then {}", channel.subscription().unwrap_or("the subscription"), upgrade()).into(),
             Verdict::NoFix => "no fix yet: limit who can reach it".into(),
             Verdict::WontFix => "the vendor will not fix it: remove the package, or limit who can reach it".into(),
             Verdict::EndOfSupport => "nobody fixes it for this release any more: upgrade the release, or remove the package".into(),
             Verdict::Unknown => "the vendor cannot tell: treat it as affected".into(),
-            Verdict::Fixed | Verdict::NotAffected | Verdict::Owed => String::new(),
+            Verdict::Fixed | Verdict::NotAffected | Verdict::Owed => "".into(),
         }
     }
 }
 
-fn choose<'a>(
-    old: Provisional<'a>,
-    new: Provisional<'a>,
-    by: fn(Verdict, Verdict) -> Verdict,
-) -> Provisional<'a> {
-    if by(old.verdict, new.verdict) == old.verdict { old } else { new }
+/// Where an installed version stands among the versions that a package's groups speak of.
+struct Place {
+    /// How many of them are older.
+    below: usize,
+    /// Whether the next one is the installed version itself.
+    equal: bool,
+    fips: bool,
+}
+
+impl Place {
+    fn of(database: Database, versions: &[&str], version: &str) -> Self {
+        let scheme = database.scheme();
+        let version = same_build(database, versions, version);
+        let below = versions.partition_point(|v| scheme.compare_lenient(v, version).is_lt());
+        let equal = versions.get(below).is_some_and(|v| scheme.compare_lenient(v, version).is_eq());
+        Self { below, equal, fips: is_fips(version) }
+    }
+
+    fn is(&self, rank: u16) -> bool {
+        usize::from(rank) == self.below && self.equal
+    }
+
+    fn at_least(&self, rank: u16) -> bool {
+        usize::from(rank) < self.below || self.is(rank)
+    }
+
+    fn position(&self, group: &Group<'_>) -> Position {
+        if group.introduced.is_some_and(|rank| !self.at_least(rank)) {
+            Position::Outside
+        } else if group.fixed.is_some_and(|rank| self.at_least(rank)) {
+            Position::Mended
+        } else if group.last_affected.is_some_and(|rank| self.at_least(rank) && !self.is(rank)) {
+            Position::Outside
+        } else {
+            Position::Affected
+        }
+    }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).expect("a section of at most 64 MB numbers its groups in 32 bits")
+}
+
+fn is_open(verdict: Verdict) -> bool {
+    !matches!(verdict, Verdict::Fixed | Verdict::NotAffected)
+}
+
+fn concerned(package: &Package, fixed: Option<&str>) -> Concerned {
+    Concerned {
+        name: package.name.clone(),
+        architecture: package.architecture.clone(),
+        installed: package.version.clone(),
+        fixed: fixed.map(str::to_owned),
+    }
+}
+
+fn choose(old: Provisional, new: Provisional, by: fn(Verdict, Verdict) -> Verdict) -> Provisional {
+    if by(old.0, new.0) == old.0 { old } else { new }
 }
 
 fn title(
     source: &str,
-    verdict: &Verdict,
+    verdict: Verdict,
     cves: usize,
     decided: Decided<'_>,
     headers_only: bool,
 ) -> String {
+    let mut title = String::with_capacity(
+        source.len() + decided.word.len().max(decided.fixed.unwrap_or_default().len()) + 64,
+    );
+    title.push_str(source);
     let flaws = match cves {
-        0 => "a flaw".to_owned(),
-        1 => "1 CVE".to_owned(),
-        n => format!("{n} CVEs"),
+        0 => write!(title, ": a flaw"),
+        1 => write!(title, ": 1 CVE"),
+        n => write!(title, ": {n} CVEs"),
     };
-    let what = match (verdict, decided.fixed) {
-        (Verdict::Missing, Some(fixed)) => format!("{source}: {flaws} fixed in {fixed}"),
+    let rest = match (verdict, decided.fixed) {
+        (Verdict::Missing, Some(fixed)) => write!(title, " fixed in {fixed}"),
         (Verdict::MissingSubscription, Some(fixed)) => {
-            format!("{source}: {flaws} fixed in {fixed}, by subscription only")
+            write!(title, " fixed in {fixed}, by subscription only")
         }
-        (Verdict::Fixed, _) => format!("{source}: {flaws}, fixed here"),
-        (Verdict::NotAffected, _) => format!("{source}: {flaws}, not affected"),
-        _ => format!("{source}: {flaws}, {}", decided.word),
+        (Verdict::Fixed, _) => write!(title, ", fixed here"),
+        (Verdict::NotAffected, _) => write!(title, ", not affected"),
+        _ => write!(title, ", {}", decided.word),
     };
-    if headers_only { what + " (headers only)" } else { what }
+    flaws.and(rest).expect("a string takes text");
+    if headers_only {
+        title.push_str(" (headers only)");
+    }
+    title
+}
+
+fn rule(database: Database, kernel: bool) -> Rule {
+    match (database, kernel) {
+        (Database::Dpkg, false) => Rule::DpkgSource,
+        (Database::Dpkg, true) => Rule::DpkgKernel,
+        (Database::Rpm, false) => Rule::RpmBinary,
+        (Database::Rpm, true) => Rule::RpmKernel,
+        (Database::Apk, _) => Rule::ApkOrigin,
+    }
 }
 
 /// Returns the version that a feed means when it names the installed build with another epoch.
@@ -535,20 +554,6 @@ fn status_word(status: Status) -> &'static str {
     }
 }
 
-fn rule(database: Database, kernel: bool) -> &'static str {
-    match (database, kernel) {
-        (Database::Dpkg, false) => "source version by dpkg's order, below the fix for this release",
-        (Database::Dpkg, true) => {
-            "kernel image by the version of its source, below the fix for this release"
-        }
-        (Database::Rpm, false) => {
-            "binary version by rpm's order, below the fix for this release and module stream"
-        }
-        (Database::Rpm, true) => "kernel package by rpm's order, below the fix for this release",
-        (Database::Apk, _) => "origin's version by apk's order, below the fix for this branch",
-    }
-}
-
 fn is_fips(version: &str) -> bool {
     version.to_ascii_lowercase().contains("fips")
 }
@@ -570,109 +575,5 @@ fn is_of_module(stated: Option<&str>, label: Option<&str>, version: &str) -> boo
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(':')),
             None => modular,
         },
-    }
-}
-
-/// Judges the kernel lines of the server: one that was superseded or ended is a debt of its own, with the living line named.
-pub fn kernel_lines(section: &Section<'_>, database: Database, facts: &Facts) -> Vec<Finding> {
-    let fleet = Installed::of(database, facts);
-    let mut findings = Vec::new();
-    for (source, units) in &fleet.by_source {
-        let images: Vec<&Unit<'_>> = units
-            .iter()
-            .filter(|u| matches!(&u.role, Role::Kernel(objects) if !objects.is_empty()))
-            .collect();
-        let Some(line) = section.line(source).filter(|_| !images.is_empty()) else { continue };
-        let successor = living(section, line.successor);
-        let running = images.iter().find(|u| matches!(&u.role, Role::Kernel(objects) if objects.contains(&KernelObject::Running)));
-        let action = successor
-            .map_or("install a kernel line that is maintained, then reboot".to_owned(), |s| {
-                format!("install the kernel of {s}, then reboot")
-            });
-        findings.push(Finding {
-            id: format!("kernel-line:{source}"),
-            verdict: Verdict::EndOfSupport,
-            severity: Severity::Critical,
-            title: match successor {
-                Some(successor) => format!(
-                    "the kernel line {source} gets no fixes any more; {successor} took its place"
-                ),
-                None => format!("the kernel line {source} gets no fixes any more"),
-            },
-            action,
-            about: About::KernelLine(KernelLine {
-                running: running.and_then(|u| kernel_release(u.package, database)),
-                line: source.clone(),
-                successor: successor.map(str::to_owned),
-                ended: None,
-                word: line.word.to_owned(),
-                packages: images
-                    .iter()
-                    .map(|u| Concerned {
-                        name: u.package.name.clone(),
-                        architecture: u.package.architecture.clone(),
-                        installed: u.package.version.clone(),
-                        fixed: None,
-                    })
-                    .collect(),
-            }),
-        });
-    }
-    findings
-}
-
-/// Follows the chain of successors to the line that is alive; a ring of them has none.
-fn living<'a>(section: &Section<'a>, first: Option<&'a str>) -> Option<&'a str> {
-    let mut line = first?;
-    for _ in 0..64 {
-        match section.line(line) {
-            None => return Some(line),
-            Some(ended) => line = ended.successor?,
-        }
-    }
-    None
-}
-
-/// Holds the installed packages against the newest versions in the release's security archive, where a feed brought
-/// them: a security update is missing even if no advisory names it. Silent where the machine's own indices speak.
-pub fn archived(section: &Section<'_>, database: Database, facts: &Facts) -> Vec<Finding> {
-    if facts.archive.found().is_some_and(|archive| !archive.indices.is_empty()) {
-        return Vec::new();
-    }
-    let scheme = database.scheme();
-    let mut by_source: BTreeMap<&str, Vec<Concerned>> = BTreeMap::new();
-    for package in facts.packages.iter().filter(|p| !owed::is_third_party(p, facts)) {
-        let Some(entry) = section.archived(&package.name) else { continue };
-        if scheme.compare_lenient(&package.version, entry.version).is_lt() {
-            by_source.entry(entry.source).or_default().push(Concerned {
-                name: package.name.clone(),
-                architecture: package.architecture.clone(),
-                installed: package.version.clone(),
-                fixed: Some(entry.version.to_owned()),
-            });
-        }
-    }
-    by_source
-        .into_iter()
-        .map(|(source, packages)| archived_update(source, packages, database))
-        .collect()
-}
-
-fn archived_update(source: &str, packages: Vec<Concerned>, database: Database) -> Finding {
-    let version = packages.first().and_then(|p| p.fixed.clone()).unwrap_or_default();
-    Finding {
-        id: format!("archive-update:security:{source}"),
-        verdict: Verdict::Missing,
-        severity: Severity::Unknown,
-        title: format!("{source}: {version} lies in the security archive of this release"),
-        action: action::upgrade(database, &packages),
-        about: About::ArchiveUpdate(ArchiveUpdate {
-            source: source.to_owned(),
-            packages,
-            pocket: "security".into(),
-            security: true,
-            advisories: Vec::new(),
-            kept_back: None,
-        }),
     }
 }

@@ -73,7 +73,7 @@ impl Report {
         findings.extend(owed::update_channel(&facts, question.now));
         findings.extend(owed::reboot(&facts));
         findings.extend(owed::third_party(&facts));
-        findings.sort_by(|a, b| urgency(a).cmp(&urgency(b)).then_with(|| name(a).cmp(&name(b))));
+        sort(&mut findings);
         unknown.extend(archive_obstacle(&facts));
         unknown.append(&mut facts.obstacles);
         if let Reading::Unknown(obstacle) = &facts.database {
@@ -271,6 +271,20 @@ pub(crate) fn source(finding: &Finding) -> Option<&str> {
     }
 }
 
+/// Puts findings into the order of urgency, then of names. Each key is made once.
+fn sort(findings: &mut Vec<Finding>) {
+    let mut keys: Vec<_> =
+        findings.iter().enumerate().map(|(at, finding)| (urgency(finding), at)).collect();
+    keys.sort_unstable_by(|(a, i), (b, j)| {
+        let names = |at: usize| findings.get(at).map(name);
+        a.cmp(b).then_with(|| names(*i).cmp(&names(*j))).then_with(|| i.cmp(j))
+    });
+    let mut unsorted: Vec<Option<Finding>> =
+        std::mem::take(findings).into_iter().map(Some).collect();
+    findings
+        .extend(keys.into_iter().filter_map(|(_, at)| unsorted.get_mut(at).and_then(Option::take)));
+}
+
 fn name(finding: &Finding) -> (&str, &str) {
     (source(finding).unwrap_or_default(), &finding.id)
 }
@@ -336,7 +350,7 @@ impl<'f> ClosedBy<'f> {
         let fixes = findings.iter().filter_map(|finding| match &finding.about {
             About::Advisory(a) if a.fix == Fix::Here => {
                 let fixed = a.packages.first()?.fixed.as_deref()?;
-                Some((a.source.as_str(), fixed, finding.id.as_str()))
+                Some((&*a.source, fixed, finding.id.as_str()))
             }
             _ => None,
         });

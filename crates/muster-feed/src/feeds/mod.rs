@@ -6,13 +6,11 @@ mod cisa_kev;
 mod debian_lists;
 mod debian_tracker;
 mod distro_info;
-mod ecosystem;
 mod endoflife;
 mod epss;
 mod friends_of_php;
 mod osv;
 mod redhat_csaf;
-mod redhat_cve;
 mod roave_conflicts;
 mod rocky_errata;
 mod security_pocket;
@@ -42,5 +40,5 @@ pub static FEEDS: &[&dyn Feed] = &[
     &ubuntu_cve_tracker::UbuntuCveTracker,
     &ubuntu_vex::UbuntuVex,
     &updateinfo::UpdateInfo,
-    &usn::Usn,
+    &usn::UbuntuUsn,
 ];

@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::ecosystem::{Place, place};
+use crate::ecosystem::{Place, place};
 use crate::json::{ELEMENT, List, Str, Walk, outer_keys, parse};
 use crate::lines::problem;
 use crate::{Document, Feed, Recognised};

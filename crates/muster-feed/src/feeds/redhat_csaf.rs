@@ -12,6 +12,8 @@
 //!
 //! Of other publishers' CSAF documents, none is taken: their products are not packages.
 
+mod cve;
+
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
@@ -22,7 +24,6 @@ use muster_core::advisory::{
 use muster_core::time::Instant;
 use serde::Deserialize;
 
-use super::redhat_cve;
 use crate::input::HEAD;
 use crate::json::{Broken, List, Raw, Str, Walk, outer_keys, parse};
 use crate::lines::problem;
@@ -57,7 +58,7 @@ impl Feed for RedHatCsaf {
         let csaf = outer_keys(head).first().is_some_and(|key| key == "document")
             && has(b"\"csaf_version\"")
             && (has(b"redhat.com") || has(b"Red Hat"));
-        if csaf { Recognised::Yes } else { redhat_cve::recognise(head) }
+        if csaf { Recognised::Yes } else { cve::recognise(head) }
     }
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
@@ -69,8 +70,8 @@ impl Feed for RedHatCsaf {
             return;
         }
         let mut whole = head.as_slice().chain(&mut *document.reader);
-        if redhat_cve::recognise(&head) == Recognised::Yes {
-            redhat_cve::read(path, &mut whole, sink);
+        if cve::recognise(&head) == Recognised::Yes {
+            cve::read(path, &mut whole, sink);
             return;
         }
         let mut walk = Walk::new(&mut whole);

@@ -13,7 +13,7 @@ use muster_core::advisory::{
 };
 use muster_core::time::Instant;
 
-use super::ecosystem::{codenamed, pocket_channel};
+use crate::ecosystem::{codenamed, pocket_channel};
 use crate::lines::problem;
 use crate::{Document, Feed, Recognised};
 

@@ -1,33 +1,35 @@
-//! Ubuntu's security notices: the database that Canonical publishes whole (`database-all.json`, an object of notices by
-//! number) and the pages of its interface (`/security/notices.json`, and one notice each).
+//! Canonical's security notices: the whole database (`database-all.json`) and the pages of the notices API
+//! (`https://ubuntu.com/security/notices.json`). Neither has a written specification; the API describes its own shape
+//! at `https://ubuntu.com/security/api/docs`.
 //!
-//! No schema of either is published; the fields are those that the two carry. A notice ties release, source and fixed
-//! version together and alone knows the day on which the fix came out; one without a CVE is kept. The lists of files of
-//! each architecture are not read.
+//! A notice names sources and binaries of each release; one statement is made for each source and channel. Binaries
+//! that cannot be laid to a source, because the notice does not tell, get statements of their own. Files and their
+//! checksums (`archs`) are passed over: they are no word on a flaw.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use muster_core::advisory::{By, Channel, Form, Item, Record, Sink, Statement, Status, Text};
+use muster_core::catalog;
 use muster_core::time::Instant;
 use serde::Deserialize;
 
-use super::ecosystem::{codenamed, pocket_named};
-use crate::json::{Broken, ELEMENT, List, Members, Str, Walk, outer_keys};
-use crate::lines::{instant, problem};
+use crate::json::{Broken, ELEMENT, List, Members, Raw, Str, Walk};
+use crate::lines::problem;
 use crate::{Document, Feed, Recognised};
 
 /// The reader of Ubuntu's notices.
-pub(crate) struct Usn;
+pub(crate) struct UbuntuUsn;
 
-impl Feed for Usn {
+impl Feed for UbuntuUsn {
     fn name(&self) -> &'static str {
         "ubuntu-usn"
     }
 
     fn recognises(&self, _path: &str, head: &[u8]) -> Recognised {
-        let page = outer_keys(head).iter().any(|k| k == "notices") && mentions_page(head);
-        if page || is_notice(head) || begins_database(head) {
-            Recognised::Yes
-        } else {
-            Recognised::No
+        match is_ours(head) {
+            Ok(true) => Recognised::Yes,
+            Ok(false) | Err(_) => Recognised::No,
         }
     }
 
@@ -37,141 +39,156 @@ impl Feed for Usn {
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
         let path = document.path;
-        let alone = document.reader.fill_buf().is_ok_and(is_notice);
         let mut walk = Walk::new(document.reader);
-        let read =
-            if alone { one_page(&mut walk, path, sink) } else { many(&mut walk, path, sink) };
-        if let Err(broken) = read {
+        if let Err(broken) = notices(&mut walk, path, sink) {
             walk.report(path, &broken, sink);
         }
     }
 }
 
-/// Tells the page of a single notice.
-fn is_notice(head: &[u8]) -> bool {
-    outer_keys(head).iter().any(|k| matches!(k.as_str(), "cves_ids" | "release_packages"))
-}
-
-fn mentions_page(head: &[u8]) -> bool {
-    [
-        "\"notices_ids\"",
-        "\"cves_ids\"",
-        "\"release_packages\"",
-        "\"is_hidden\"",
-        "\"total_results\"",
-    ]
-    .iter()
-    .any(|key| memchr::memmem::find(head, key.as_bytes()).is_some())
-}
-
-/// Tells the database by its first key, a notice's number, and the first field of that notice.
-fn begins_database(head: &[u8]) -> bool {
-    let mut reader = head;
-    let mut walk = Walk::new(&mut reader);
-    if walk.object().is_err() {
-        return false;
-    }
-    let Ok(Some(key)) = walk.key() else { return false };
-    if !is_number(&key) || walk.object().is_err() {
-        return false;
-    }
-    let fields = [
-        "action",
-        "cves",
-        "description",
-        "id",
-        "isummary",
-        "releases",
-        "summary",
-        "timestamp",
-        "title",
-    ];
-    matches!(walk.key(), Ok(Some(key)) if fields.contains(&key.as_str()))
-}
-
-/// `4011-1`.
-fn is_number(key: &str) -> bool {
-    key.split_once('-').is_some_and(|(number, revision)| {
-        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-        digits(number) && digits(revision)
-    })
-}
-
-/// Reads the database, or a page with a list of notices.
-fn many(walk: &mut Walk<'_>, path: &str, sink: &mut dyn Sink) -> Result<(), Broken> {
+/// Judges whether the document begins with a notice of the database, or is a page of the API.
+fn is_ours(mut head: &[u8]) -> Result<bool, Broken> {
+    let mut walk = Walk::new(&mut head);
     walk.object()?;
     while let Some(key) = walk.key()? {
-        if key == "notices" && walk.peek()? == Some(b'[') {
-            walk.array()?;
-            while walk.more()? {
-                one_page(walk, path, sink)?;
+        if is_number(&key) {
+            walk.object()?;
+            let first = walk.key()?.unwrap_or_default();
+            return Ok(matches!(
+                first.as_str(),
+                "description"
+                    | "releases"
+                    | "title"
+                    | "timestamp"
+                    | "summary"
+                    | "isummary"
+                    | "action"
+                    | "cves"
+                    | "id"
+            ));
+        }
+        match key.as_str() {
+            "limit" | "offset" | "total_results" => walk.skip()?,
+            "notices" => return is_page(&mut walk),
+            _ => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+fn is_page(walk: &mut Walk<'_>) -> Result<bool, Broken> {
+    walk.array()?;
+    if !walk.more()? {
+        let next = walk.key()?.unwrap_or_default();
+        return Ok(matches!(next.as_str(), "limit" | "offset" | "total_results"));
+    }
+    walk.object()?;
+    let first = walk.key()?.unwrap_or_default();
+    Ok(matches!(
+        first.as_str(),
+        "cves"
+            | "cves_ids"
+            | "description"
+            | "id"
+            | "instructions"
+            | "is_hidden"
+            | "published"
+            | "references"
+            | "related_notices"
+            | "release_packages"
+            | "releases"
+            | "summary"
+            | "title"
+            | "type"
+    ))
+}
+
+/// Judges whether this is a notice's number as the database has it: `4011-1`, or with its series before it.
+fn is_number(key: &str) -> bool {
+    let key = key.strip_prefix("USN-").or_else(|| key.strip_prefix("LSN-")).unwrap_or(key);
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    key.split_once('-').is_some_and(|(number, revision)| digits(number) && digits(revision))
+}
+
+fn notices(walk: &mut Walk<'_>, path: &str, sink: &mut dyn Sink) -> Result<(), Broken> {
+    walk.object()?;
+    while let Some(key) = walk.key()? {
+        match key.as_str() {
+            "limit" | "offset" | "total_results" => walk.skip()?,
+            "notices" => {
+                walk.array()?;
+                while walk.more()? {
+                    page_notice(walk, path, sink)?;
+                }
             }
-        } else if is_number(&key) {
-            one_entry(walk, &key, path, sink)?;
-        } else {
-            walk.skip()?;
+            _ => {
+                let line = walk.line();
+                let Some(raw) = walk.value(ELEMENT)? else {
+                    sink.problem(problem(path, line, format!("{key}: the notice is too long")));
+                    continue;
+                };
+                tell(raw.parse::<Entry<'_>>(path).map(|e| e.notice(&key)), &raw, &key, path, sink);
+            }
         }
     }
     Ok(())
 }
 
-fn one_page(walk: &mut Walk<'_>, path: &str, sink: &mut dyn Sink) -> Result<(), Broken> {
+fn page_notice(walk: &mut Walk<'_>, path: &str, sink: &mut dyn Sink) -> Result<(), Broken> {
     let line = walk.line();
-    let Some(raw) = walk.value(ELEMENT)? else {
-        sink.problem(problem(path, line, too_long("a notice")));
-        return Ok(());
-    };
-    match raw.parse::<Page<'_>>(path) {
-        Ok(page) => tell(page.notice(), path, raw.line, sink),
-        Err(problem) => sink.problem(problem),
+    match walk.value(ELEMENT)? {
+        None => sink.problem(problem(path, line, "a notice is too long")),
+        Some(raw) => {
+            tell(raw.parse::<Page<'_>>(path).map(Page::notice), &raw, "a notice", path, sink);
+        }
     }
     Ok(())
 }
 
-fn one_entry(
-    walk: &mut Walk<'_>,
-    number: &str,
+fn tell(
+    notice: Result<Notice<'_>, muster_core::advisory::Problem>,
+    raw: &Raw<'_>,
+    name: &str,
     path: &str,
     sink: &mut dyn Sink,
-) -> Result<(), Broken> {
-    let line = walk.line();
-    let Some(raw) = walk.value(ELEMENT)? else {
-        sink.problem(problem(path, line, too_long(number)));
-        return Ok(());
-    };
-    match raw.parse::<Entry<'_>>(path) {
-        Ok(entry) => tell(entry.notice(number), path, raw.line, sink),
-        Err(mut problem) => {
-            problem.what = format!("{number}: {}", problem.what);
-            sink.problem(problem);
+) {
+    match notice {
+        Ok(Notice { record, doubts }) => {
+            for doubt in doubts {
+                sink.problem(problem(path, raw.line, format!("{}: {doubt}", record.id)));
+            }
+            if record.id.is_empty() {
+                sink.problem(problem(path, raw.line, "a notice without id"));
+            } else {
+                sink.item(Item::Record(record));
+            }
+        }
+        Err(mut wrong) => {
+            wrong.what = format!("{name}: {}", wrong.what);
+            sink.problem(wrong);
         }
     }
-    Ok(())
 }
 
-fn too_long(what: &str) -> String {
-    format!("{what} is longer than the {ELEMENT} bytes that are read: passed over")
-}
-
-fn tell(notice: Notice<'_>, path: &str, line: u64, sink: &mut dyn Sink) {
-    if notice.record.id.is_empty() {
-        return sink.problem(problem(path, line, "the notice has no id"));
-    }
-    let record = notice.record;
-    if record.published.is_none() {
-        sink.problem(problem(path, line, format!("{}: its day cannot be read", record.id)));
-    }
-    sink.item(Item::Record(record));
+/// A notice, and what is doubtful about it.
+struct Notice<'a> {
+    record: Record<'a>,
+    doubts: Vec<String>,
 }
 
 /// A notice of the database.
 #[derive(Deserialize)]
 struct Entry<'a> {
     #[serde(borrow, default)]
+    id: Option<Str<'a>>,
+    #[serde(borrow, default)]
     title: Option<Str<'a>>,
     #[serde(borrow, default)]
     description: Option<Str<'a>>,
-    timestamp: Option<f64>,
+    #[serde(borrow, default)]
+    isummary: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    timestamp: Option<Str<'a>>,
     #[serde(borrow, default)]
     cves: List<Str<'a>>,
     #[serde(borrow, default)]
@@ -181,17 +198,21 @@ struct Entry<'a> {
 #[derive(Deserialize)]
 struct Release<'a> {
     #[serde(borrow, default)]
-    sources: Members<'a, Built<'a>>,
-    /// The binaries that the notice names to people.
+    sources: Members<'a, Source<'a>>,
     #[serde(borrow, default)]
-    binaries: Members<'a, Built<'a>>,
-    /// All that were built.
+    binaries: Members<'a, Binary<'a>>,
     #[serde(borrow, default)]
-    allbinaries: Members<'a, Built<'a>>,
+    allbinaries: Members<'a, Binary<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Built<'a> {
+struct Source<'a> {
+    #[serde(borrow, default)]
+    version: Option<Str<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Binary<'a> {
     #[serde(borrow, default)]
     version: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -200,212 +221,401 @@ struct Built<'a> {
     source: Option<Str<'a>>,
 }
 
-/// A notice of the interface.
+impl<'a> Entry<'a> {
+    fn notice(self, key: &'a str) -> Notice<'a> {
+        let id = self.id.map_or(Cow::Borrowed(key), |id| id.0);
+        let mut notice = Notice::new(if is_number(&id) && !id.contains("SN-") {
+            Cow::Owned(format!("USN-{id}"))
+        } else {
+            id
+        });
+        notice.record.title = text(self.title);
+        notice.record.details = text(self.description);
+        if notice.record.details.is_empty() {
+            notice.record.details = text(self.isummary);
+        }
+        notice.publish(self.timestamp);
+        notice.take_flaws(self.cves);
+        for (codename, release) in self.releases.0 {
+            let mut packages = Packages::default();
+            for (name, source) in release.sources.0 {
+                packages.sources.push((name, text(source.version), None));
+            }
+            for (name, binary) in release.binaries.0.into_iter().chain(release.allbinaries.0) {
+                packages.take(name, text(binary.version), binary.pocket, binary.source);
+            }
+            packages.tell(&codename, &mut notice.record);
+        }
+        notice
+    }
+}
+
+/// A notice of the API.
 #[derive(Deserialize)]
 struct Page<'a> {
     #[serde(borrow, default)]
-    id: Str<'a>,
+    id: Option<Str<'a>>,
     #[serde(borrow, default)]
     title: Option<Str<'a>>,
     #[serde(borrow, default)]
     description: Option<Str<'a>>,
     #[serde(borrow, default)]
+    summary: Option<Str<'a>>,
+    #[serde(borrow, default)]
     published: Option<Str<'a>>,
     #[serde(borrow, default)]
     cves_ids: List<Str<'a>>,
     #[serde(borrow, default)]
+    cves: List<Named<'a>>,
+    #[serde(borrow, default)]
     references: List<Str<'a>>,
     #[serde(borrow, default)]
-    related_notices: List<Str<'a>>,
+    related_notices: List<Named<'a>>,
     #[serde(borrow, default)]
     release_packages: Members<'a, List<Package<'a>>>,
 }
 
+/// Something told by its id alone, or as an object with an id.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Named<'a> {
+    #[serde(borrow)]
+    Plain(Str<'a>),
+    Whole {
+        #[serde(borrow)]
+        id: Str<'a>,
+    },
+}
+
 #[derive(Deserialize)]
 struct Package<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Str<'a>,
     #[serde(borrow, default)]
     version: Option<Str<'a>>,
     #[serde(default)]
     is_source: bool,
     #[serde(borrow, default)]
-    pocket: Option<Str<'a>>,
-    #[serde(borrow, default)]
     source_link: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pocket: Option<Str<'a>>,
 }
 
-/// A package of a notice, wherever it was read.
-struct Fix<'a> {
-    name: Text<'a>,
-    version: Text<'a>,
-    pocket: Option<Text<'a>>,
-    source: Option<Text<'a>>,
-}
-
-/// A notice on its way to a record.
-struct Notice<'a> {
-    record: Record<'a>,
-}
-
-impl<'a> Entry<'a> {
-    fn notice(self, number: &str) -> Notice<'a> {
-        let published =
-            self.timestamp.and_then(|t| jiff::SignedDuration::try_from_secs_f64(t).ok());
-        let published = published.and_then(|t| Instant::from_duration(t).ok());
-        let mut notice = Notice::new(format!("USN-{number}").into(), published);
-        notice.texts(self.title, self.description);
-        notice.speaks_of(self.cves);
-        for (codename, release) in self.releases.0 {
-            let fix = |(name, built): (Text<'a>, Built<'a>)| Fix {
-                name,
-                version: built.version.map(|v| v.0).unwrap_or_default(),
-                pocket: built.pocket.map(|p| p.0),
-                source: built.source.map(|s| s.0),
-            };
-            let sources = release.sources.0.into_iter().map(fix).collect();
-            let mut binaries: Vec<Fix<'a>> = release.allbinaries.0.into_iter().map(fix).collect();
-            let known = binaries.len();
-            for (name, built) in release.binaries.0 {
-                if !binaries.iter().take(known).any(|b| b.name == name) {
-                    binaries.push(fix((name, built)));
-                }
-            }
-            notice.release(&codename, sources, binaries);
+impl<'a> Named<'a> {
+    fn id(self) -> Str<'a> {
+        match self {
+            Self::Plain(id) | Self::Whole { id } => id,
         }
-        notice
     }
 }
 
 impl<'a> Page<'a> {
     fn notice(self) -> Notice<'a> {
-        let published = self.published.as_ref().and_then(|p| instant(&p.0));
-        let mut notice = Notice::new(self.id.0, published);
-        notice.texts(self.title, self.description);
-        notice.speaks_of(self.cves_ids);
-        notice.speaks_of(self.references);
-        notice.record.related = self.related_notices.0.into_iter().map(|n| n.0).collect();
-        for (codename, packages) in self.release_packages.0 {
-            let (mut sources, mut binaries) = (Vec::new(), Vec::new());
-            for package in packages.0 {
-                let fix = Fix {
-                    name: package.name.0,
-                    version: package.version.map(|v| v.0).unwrap_or_default(),
-                    pocket: package.pocket.map(|p| p.0),
-                    source: package.source_link.and_then(|link| source_of(&link.0)),
-                };
-                if package.is_source { sources.push(fix) } else { binaries.push(fix) }
+        let mut notice = Notice::new(text(self.id));
+        notice.record.title = text(self.title);
+        notice.record.details = text(self.description);
+        if notice.record.details.is_empty() {
+            notice.record.details = text(self.summary);
+        }
+        notice.publish(self.published);
+        notice.take_flaws(self.cves_ids);
+        notice.take_flaws(List(self.cves.0.into_iter().map(Named::id).collect()));
+        notice.take_flaws(self.references);
+        notice.record.related = self.related_notices.0.into_iter().map(|n| n.id().0).collect();
+        for (codename, listed) in self.release_packages.0 {
+            let mut packages = Packages::default();
+            for package in listed.0 {
+                let version = text(package.version);
+                if package.is_source {
+                    packages.sources.push((package.name.0, version, package.pocket));
+                } else {
+                    let source = package.source_link.as_ref().and_then(|l| source_of(&l.0));
+                    packages.take(package.name.0, version, package.pocket, source);
+                }
             }
-            notice.release(&codename, sources, binaries);
+            packages.tell(&codename, &mut notice.record);
         }
         notice
     }
 }
 
-/// Returns the source that a link to Launchpad ends with.
-fn source_of(link: &str) -> Option<Text<'static>> {
-    let name = link.trim_end_matches('/').rsplit('/').next()?;
-    (!name.is_empty()).then(|| name.to_owned().into())
+/// Returns the source that an address like `https://launchpad.net/ubuntu/+source/jinja2` names.
+fn source_of<'a>(link: &str) -> Option<Str<'a>> {
+    let (_, after) = link.split_once("/+source/")?;
+    let name = after.split('/').next().filter(|n| !n.is_empty())?;
+    Some(Str(Cow::Owned(name.to_owned())))
 }
 
 impl<'a> Notice<'a> {
-    fn new(id: Text<'a>, published: Option<Instant>) -> Self {
+    fn new(id: Text<'a>) -> Self {
         let form = if id.starts_with("LSN-") { Form::LivePatch } else { Form::Notice };
-        Self { record: Record { id, form, published, modified: published, ..Record::default() } }
+        Self { record: Record { id, form, ..Record::default() }, doubts: Vec::new() }
     }
 
-    fn texts(&mut self, title: Option<Str<'a>>, details: Option<Str<'a>>) {
-        self.record.title = title.map(|t| t.0).unwrap_or_default();
-        self.record.details = details.map(|d| d.0).unwrap_or_default();
+    fn publish(&mut self, time: Option<Str<'a>>) {
+        let Some(Str(time)) = time.filter(|t| !t.0.is_empty()) else { return };
+        self.record.published = instant(&time);
+        if self.record.published.is_none() {
+            self.doubts.push(format!("'{time}' is no time"));
+        }
     }
 
-    /// What a notice closes are CVEs, or addresses of bugs that have none.
-    fn speaks_of(&mut self, what: List<Str<'a>>) {
-        for text in what.0 {
-            let list = if text.0.starts_with("CVE-") {
+    /// Takes CVE ids, and as references what stands among them: bugs of Launchpad and other addresses.
+    fn take_flaws(&mut self, flaws: List<Str<'a>>) {
+        for Str(flaw) in flaws.0 {
+            let list = if flaw.starts_with("CVE-") {
                 &mut self.record.cves
             } else {
                 &mut self.record.references
             };
-            if !text.0.is_empty() && !list.contains(&text.0) {
-                list.push(text.0);
+            if !flaw.is_empty() && !list.contains(&flaw) {
+                list.push(flaw);
             }
         }
     }
+}
 
-    /// Says what is mended in a release: its sources with the binaries built from each. Where a notice names no
-    /// source, or no versions, as the first did not, its binaries speak for themselves.
-    fn release(&mut self, codename: &str, sources: Vec<Fix<'a>>, mut binaries: Vec<Fix<'a>>) {
-        let release = codenamed("ubuntu", codename)
-            .unwrap_or_else(|| format!("ubuntu:{}", codename.to_lowercase()).into());
-        let alone = sources.len() == 1;
-        for source in sources {
-            let of_source = |b: &Fix<'_>| match &b.source {
-                Some(name) => *name == source.name,
-                None => alone || b.version == source.version,
-            };
-            let (own, others): (Vec<_>, Vec<_>) = binaries.into_iter().partition(of_source);
-            binaries = others;
-            let pocket = source.pocket.or_else(|| own.iter().find_map(|b| b.pocket.clone()));
-            let own = own.into_iter().map(|b| (b.name, b.version)).collect();
-            self.say(&release, By::Source, source.name, source.version, pocket, own);
-        }
-        for binary in binaries {
-            self.say(&release, By::Binary, binary.name, binary.version, binary.pocket, Vec::new());
-        }
+/// What a notice names in one release.
+#[derive(Default)]
+struct Packages<'a> {
+    sources: Vec<(Text<'a>, Text<'a>, Option<Str<'a>>)>,
+    binaries: BTreeMap<Text<'a>, Listed<'a>>,
+}
+
+/// A binary package as a notice names it.
+struct Listed<'a> {
+    version: Text<'a>,
+    pocket: Option<Str<'a>>,
+    source: Option<Text<'a>>,
+}
+
+/// The binaries of a source that come through the same channel.
+type Grouped<'a> = BTreeMap<(Channel, Text<'a>), Vec<(Text<'a>, Text<'a>)>>;
+
+impl<'a> Packages<'a> {
+    fn take(
+        &mut self,
+        name: Text<'a>,
+        version: Text<'a>,
+        pocket: Option<Str<'a>>,
+        source: Option<Str<'a>>,
+    ) {
+        self.binaries.insert(name, Listed { version, pocket, source: source.map(|s| s.0) });
     }
 
-    fn say(
-        &mut self,
-        release: &Text<'static>,
-        by: By,
-        package: Text<'a>,
-        version: Text<'a>,
-        pocket: Option<Text<'a>>,
-        binaries: Vec<(Text<'a>, Text<'a>)>,
-    ) {
-        let channel = match self.record.form {
-            Form::LivePatch => Channel::Livepatch,
-            _ => pocket_named(pocket.as_deref(), &version),
-        };
-        self.record.statements.push(Statement {
-            release: release.clone(),
+    /// Returns the source of a binary, where the notice leaves only one.
+    fn source(&self, binary: &Listed<'a>) -> Option<Text<'a>> {
+        if let Some(source) = &binary.source {
+            return Some(source.clone());
+        }
+        if let [(only, _, _)] = self.sources.as_slice() {
+            return Some(only.clone());
+        }
+        let mut same =
+            self.sources.iter().filter(|(_, v, _)| !v.is_empty() && *v == binary.version);
+        let (name, _, _) = same.next()?;
+        same.next().is_none().then(|| name.clone())
+    }
+
+    fn tell(self, codename: &str, record: &mut Record<'a>) {
+        let release = release(codename);
+        let live = record.form == Form::LivePatch;
+        let mut by_source: BTreeMap<Text<'a>, Grouped<'a>> = BTreeMap::new();
+        let mut alone = Vec::new();
+        for (name, binary) in &self.binaries {
+            let source = self.source(binary);
+            // The notice may tell the pocket of the source alone.
+            let of_source = || self.sources.iter().find(|s| Some(&s.0) == source.as_ref());
+            let pocket = binary.pocket.as_ref().or_else(|| of_source()?.2.as_ref());
+            let through = through(pocket, &binary.version, live);
+            let pair = (name.clone(), binary.version.clone());
+            match source {
+                Some(source) => {
+                    by_source.entry(source).or_default().entry(through).or_default().push(pair);
+                }
+                None => alone.push((through, pair)),
+            }
+        }
+        let statement = |package: Text<'a>, by, (channel, word), version: Text<'a>| Statement {
+            release: Cow::Owned(release.clone()),
             channel,
             package,
             by,
             status: Status::Fixed,
             fixed: (!version.is_empty()).then_some(version),
-            word: pocket.unwrap_or_default(),
-            binaries,
-            published: self.record.published,
+            word,
+            published: record.published,
             ..Statement::default()
-        });
+        };
+        let mut statements = Vec::new();
+        for (name, version, pocket) in self.sources {
+            let told = by_source.remove(&name).unwrap_or_default();
+            if told.is_empty() {
+                let through = through(pocket.as_ref(), &version, live);
+                statements.push(statement(name, By::Source, through, version));
+                continue;
+            }
+            for (through, binaries) in told {
+                let version = if version.is_empty() { shared(&binaries) } else { version.clone() };
+                let mut one = statement(name.clone(), By::Source, through, version);
+                one.binaries = binaries;
+                statements.push(one);
+            }
+        }
+        for (name, told) in by_source {
+            for (through, binaries) in told {
+                let version = shared(&binaries);
+                if version.is_empty() {
+                    alone.extend(binaries.into_iter().map(|pair| (through.clone(), pair)));
+                    continue;
+                }
+                let mut one = statement(name.clone(), By::Source, through, version);
+                one.binaries = binaries;
+                statements.push(one);
+            }
+        }
+        for (through, (name, version)) in alone {
+            statements.push(statement(name, By::Binary, through, version));
+        }
+        record.statements.append(&mut statements);
     }
+}
+
+/// Returns the version that all binaries share, or nothing.
+fn shared<'a>(binaries: &[(Text<'a>, Text<'a>)]) -> Text<'a> {
+    let Some((_, first)) = binaries.first() else { return Cow::Borrowed("") };
+    if binaries.iter().all(|(_, version)| version == first) {
+        first.clone()
+    } else {
+        Cow::Borrowed("")
+    }
+}
+
+/// Returns the channel through which a package comes, and the pocket's own word where that is none of ours.
+fn through<'a>(pocket: Option<&Str<'a>>, version: &str, live: bool) -> (Channel, Text<'a>) {
+    if live {
+        return (Channel::Livepatch, Cow::Borrowed(""));
+    }
+    match pocket.filter(|p| !p.0.is_empty()) {
+        None => (channel_of_version(version), Cow::Borrowed("")),
+        Some(Str(pocket)) => match channel_named(pocket) {
+            Some(channel) => (channel, Cow::Borrowed("")),
+            None => (Channel::Other, pocket.clone()),
+        },
+    }
+}
+
+/// Returns the channel that a version betrays where no pocket is told: those of Pro never come to the release itself.
+fn channel_of_version(version: &str) -> Channel {
+    if version.contains("+esm") || version.contains("~esm") {
+        Channel::EsmInfra
+    } else if version.contains("fips") || version.contains("Fips") {
+        Channel::FipsUpdates
+    } else {
+        Channel::Base
+    }
+}
+
+/// Returns the channel that Canonical's name of a pocket or service means.
+pub(super) fn channel_named(name: &str) -> Option<Channel> {
+    Some(match name {
+        "release" | "security" | "updates" => Channel::Base,
+        "esm" | "esm-infra" | "esm-infra-security" | "esm-infra-updates" => Channel::EsmInfra,
+        "esm-infra-legacy" => Channel::EsmInfraLegacy,
+        "esm-apps" | "esm-apps-security" | "esm-apps-updates" => Channel::EsmApps,
+        "fips" => Channel::Fips,
+        "fips-updates" => Channel::FipsUpdates,
+        "fips-preview" => Channel::FipsPreview,
+        "realtime" | "realtime-kernel" => Channel::Realtime,
+        "livepatch" => Channel::Livepatch,
+        "ros" | "ros-esm" => Channel::RosEsm,
+        _ => return None,
+    })
+}
+
+/// Returns a release's name by Canonical's code name.
+pub(super) fn release(codename: &str) -> String {
+    let known = catalog::distribution("ubuntu").and_then(|ubuntu| ubuntu.codenamed(codename));
+    format!("ubuntu:{}", known.map_or(codename, |release| release.version))
+}
+
+/// Reads a time as Canonical writes it: seconds since 1970 with a fraction, or a date with or without a time, which
+/// is UTC where no offset stands.
+pub(super) fn instant(text: &str) -> Option<Instant> {
+    if let Ok(at) = text.parse::<Instant>() {
+        return Some(at);
+    }
+    if let Ok(at) = text.parse::<jiff::civil::DateTime>() {
+        return Some(at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
+    }
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let nanoseconds = format!("{fraction:0<9.9}").parse().ok()?;
+    Instant::new(seconds.parse().ok()?, nanoseconds).ok()
+}
+
+fn text(text: Option<Str<'_>>) -> Text<'_> {
+    text.map(|t| t.0).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+
     use super::*;
-    use crate::testing::{check, holds_on_any_bytes};
+    use crate::testing::{Heard, check, holds_on_any_bytes, read_shared, shared};
 
     #[test]
-    fn the_database_is_read_to_where_it_is_cut() {
-        check(&Usn, "usn/database.json");
+    fn every_form_is_read() {
+        check(&UbuntuUsn, "usn/database.json");
+        check(&UbuntuUsn, "usn/page.json");
+        check(&UbuntuUsn, "usn/broken.json");
+        check(&UbuntuUsn, "usn/cut.json");
     }
 
     #[test]
-    fn pages_are_read() {
-        check(&Usn, "usn/page.json");
-        check(&Usn, "usn/notice.json");
+    fn times_are_read_in_every_form() {
+        let same = "2019-06-06T11:14:04.967449Z".parse().ok();
+        assert_eq!(instant("1559819644.967449"), same);
+        assert_eq!(instant("2019-06-06 11:14:04.967449"), same);
+        assert_eq!(instant("2019-06-06T11:14:04.967449"), same);
+        assert_eq!(instant("2019-06-06"), instant("1559779200"));
+        for nothing in ["", ".", "soon", "1.x", "-", "99999999999999999999"] {
+            assert_eq!(instant(nothing), None, "{nothing}");
+        }
     }
 
     #[test]
     fn any_bytes_are_taken() {
-        for good in [
-            include_bytes!("../../../../fixtures/feeds/usn/database.json").as_slice(),
-            include_bytes!("../../../../fixtures/feeds/usn/page.json"),
-        ] {
-            holds_on_any_bytes(&Usn, "usn.json", good);
-        }
+        let good = include_bytes!("../../../../fixtures/feeds/usn/database.json");
+        holds_on_any_bytes(&UbuntuUsn, "database-all.json", good);
+        let good = include_bytes!("../../../../fixtures/feeds/usn/page.json");
+        holds_on_any_bytes(&UbuntuUsn, "notices.json", good);
+    }
+
+    #[test]
+    fn the_samples_are_read() {
+        let name = "data/advisories/format-samples-2026-08.tar.zst";
+        let Some(heard) = read_shared(&UbuntuUsn, name) else { return };
+        assert_eq!(heard.problems, []);
+        assert_eq!(heard.items.len(), 4);
+    }
+
+    #[test]
+    fn the_packed_sample_is_read() {
+        let Some(reader) = shared("data/advisories/format-samples-2026-08.tar.zst") else { return };
+        let mut archive = tar::Archive::new(reader);
+        let mut all = archive.entries().unwrap().map(Result::unwrap);
+        let packed = all.find(|e| e.path().unwrap().ends_with("database-all.json.bz2")).unwrap();
+        let mut reader = BufReader::new(bzip2::read::BzDecoder::new(packed));
+        let head = reader.fill_buf().unwrap();
+        let path = "database-all.json";
+        assert_eq!(UbuntuUsn.recognises(path, head), Recognised::Yes);
+        let mut heard = Heard::default();
+        UbuntuUsn.read(&mut Document { path, reader: &mut reader }, &mut heard);
+        assert_eq!(heard.problems, []);
+        assert_eq!(heard.items.len(), 3);
     }
 }

@@ -25,7 +25,7 @@ use muster_version::Scheme;
 
 use crate::Inspector;
 use crate::root::Root;
-pub(super) use conf::Conf;
+pub(super) use conf::{Conf, parts};
 use pins::{Described, Offered, Pins};
 use pool::{Offer, Pool, Wanted};
 use relations::{Atom, Relations, clauses};
@@ -69,19 +69,13 @@ impl Inspector for Apt {
         let conf = Conf::read(root);
         let machine = Machine::of(root, &conf, facts);
         let configured = sources::read(root, &machine.native, &mut facts.obstacles);
-        if configured.is_empty() && !lists_any(root) {
-            // An image without apt: nothing was ever to be fetched there.
-            if let Reading::Absent = root.list("etc/apt") {
-                return;
-            }
+        if configured.is_empty() && !names_sources(root) {
+            // An image that was cut down: what apt would do cannot be said.
+            return;
         }
         let lists = Lists::of(root, &configured, &machine, facts);
         lists.report(root, facts);
         if lists.indices.is_empty() {
-            facts.archive = Reading::Unknown(Obstacle::new(
-                "archive indices",
-                format!("no index of a configured source lies in /{LISTS}; run apt-get update"),
-            ));
             return;
         }
         let archive = compare(root, &conf, &machine, &lists, facts);
@@ -89,8 +83,10 @@ impl Inspector for Apt {
     }
 }
 
-fn lists_any(root: &dyn Root) -> bool {
-    matches!(root.list(LISTS), Reading::Found(entries) if entries.iter().any(|e| e.name.ends_with("Packages")))
+/// Tells whether the files are there that name sources, even if none is named.
+fn names_sources(root: &dyn Root) -> bool {
+    !parts(root, "etc/apt/sources.list.d", &[".list", ".sources"], false).is_empty()
+        || matches!(root.list("etc/apt"), Reading::Found(entries) if entries.iter().any(|e| e.name == "sources.list"))
 }
 
 /// What the machine is.
@@ -781,17 +777,15 @@ fn carry_out(
         let architecture = market.pool.kept_under(&package.architecture).to_owned();
         let key = (package.name.clone(), architecture.clone());
         let chosen = by_package.get(&at).filter(|c| c.kept_back.is_none() && c.phased.is_none());
+        let installed = relations.remove(&key).unwrap_or_default();
         nodes.push(Node {
             name: package.name.clone(),
             architecture,
-            installed: Some(Choice {
-                version: package.version.clone(),
-                relations: relations.remove(&key).unwrap_or_default(),
-            }),
             candidate: chosen.map(|c| Choice {
                 version: c.offer.version.clone(),
-                relations: c.offer.relations.clone(),
+                relations: relations_of(&c.offer, &installed),
             }),
+            installed: Some(Choice { version: package.version.clone(), relations: installed }),
             fixed: chosen.is_none() && by_package.contains_key(&at) || package.held,
         });
     }
@@ -806,6 +800,18 @@ fn carry_out(
         }
     }
     given_up
+}
+
+/// Returns the relations of an offered version; an abridged stanza is taken to provide what the installed version does.
+fn relations_of(offer: &Offer, installed: &Relations) -> Relations {
+    if offer.whole {
+        return offer.relations.clone();
+    }
+    Relations {
+        provides: installed.provides.clone(),
+        multi: installed.multi,
+        ..Relations::default()
+    }
 }
 
 /// Reads the indices again for packages that upgrades ask for and that are not there yet.
@@ -879,5 +885,18 @@ fn installed_relations(
     found
 }
 
+/// Returns host and path of every configured archive, and the file that names it.
+pub(super) fn configured(
+    root: &dyn Root,
+    conf: &Conf,
+    obstacles: &mut Vec<Obstacle>,
+) -> Vec<(String, String)> {
+    let native = conf.get("APT::Architecture").unwrap_or_default();
+    let found = sources::read(root, native, obstacles).into_iter();
+    found.map(|source| (source.site(), source.file)).collect()
+}
+
+#[cfg(test)]
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;

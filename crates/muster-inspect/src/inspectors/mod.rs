@@ -7,9 +7,12 @@ pub mod dnf;
 pub mod dnf_channel;
 pub mod dpkg;
 pub mod kernels;
+pub mod origins;
 pub mod os_release;
 pub mod reboot;
 pub mod rpmdb;
+pub mod subscription;
+pub mod update_channel;
 
 use crate::Inspector;
 
@@ -22,8 +25,11 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &os_release::Inferred,
     &kernels::Kernels,
     &reboot::RebootRequired,
+    &subscription::Subscribed,
     &apt::Apt,
     &dnf::Dnf,
     &apk_index::ApkIndex,
     &dnf_channel::DnfChannel,
+    &origins::Origins,
+    &update_channel::UpdateChannel,
 ];

@@ -27,7 +27,7 @@ fn a_signed_image_is_judged_as_the_kernel_it_holds() {
     assert_eq!(findings.len(), 1);
     let finding = about(&findings[0]);
     assert_eq!(
-        (finding.source.as_str(), finding.kernel, &finding.of[..]),
+        (&*finding.source, finding.kernel, &finding.of[..]),
         ("linux", true, &[KernelObject::Installed][..])
     );
     assert_eq!(finding.packages.len(), 1, "the meta package holds no kernel");
@@ -50,7 +50,7 @@ fn a_new_kernel_that_does_not_run_yet_is_owed_a_reboot() {
     ]);
     let findings = compiled.findings(R, &running(facts, "6.1.0-18-amd64"));
     assert_eq!(about(&findings[0]).of, [KernelObject::Running]);
-    assert_eq!(findings[0].action, "reboot into the kernel that is installed");
+    assert_eq!(&*findings[0].action, "reboot into the kernel that is installed");
 }
 
 #[test]

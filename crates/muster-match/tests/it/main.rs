@@ -1,5 +1,11 @@
 //! The compiled file and the matching, driven by small feeds written here.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says where"
+)]
+
 mod damage;
 mod kernels;
 mod verdicts;

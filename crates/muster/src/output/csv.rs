@@ -67,7 +67,7 @@ fn cells(finding: &Finding) -> [String; 15] {
         exploited,
         epss,
         finding.title.clone(),
-        finding.action.clone(),
+        finding.action.to_string(),
     ]
 }
 

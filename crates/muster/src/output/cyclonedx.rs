@@ -94,7 +94,7 @@ fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String
             "references": if id == finding.id { json!([]) } else { json!([{ "id": finding.id, "source": { "name": kind(finding) } }]) },
             "ratings": [{ "severity": severity(finding.severity) }],
             "description": finding.title,
-            "recommendation": finding.action,
+            "recommendation": &*finding.action,
             "analysis": { "state": state(finding.verdict), "detail": finding.verdict.name() },
             "affects": affects,
         })

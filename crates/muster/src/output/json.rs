@@ -279,7 +279,7 @@ fn advisory(a: &AdvisoryFinding) -> AdvisoryEntry<'_> {
         kev: a.exploited.map(|(added, due)| Kev { added, due }),
         epss: a.likelihood,
         word: &a.word,
-        rule: a.rule,
+        rule: a.rule.name(),
     }
 }
 

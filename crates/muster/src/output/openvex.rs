@@ -75,8 +75,11 @@ fn statement(finding: &Finding, name: &str, products: &[Value]) -> Value {
         }
         Verdict::Fixed | Verdict::Unknown => {}
         _ => {
-            statement["action_statement"] =
-                json!(if finding.action.is_empty() { "see status_notes" } else { &finding.action });
+            statement["action_statement"] = json!(if finding.action.is_empty() {
+                "see status_notes"
+            } else {
+                &*finding.action
+            });
         }
     }
     statement

@@ -30,14 +30,14 @@ pub(crate) fn write(
             writeln!(out, "  {line}")?;
         }
         if let About::Advisory(advisory) = &finding.about {
-            writeln!(out, "  rule: {}", advisory.rule)?;
+            writeln!(out, "  rule: {} ({})", advisory.rule.name(), advisory.rule.sentence())?;
             writeln!(
                 out,
                 "  channel: {}; the vendor's word: {}",
                 advisory.channel.name(),
                 for_terminal(&advisory.word)
             )?;
-            for package in &advisory.packages {
+            for package in advisory.packages.iter() {
                 let fixed = package.fixed.as_deref().unwrap_or("none");
                 let text = format!(
                     "{} ({}): installed {}, fixed {fixed}",

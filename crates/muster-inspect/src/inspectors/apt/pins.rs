@@ -202,19 +202,7 @@ impl Pins {
 
     /// Returns the priority of dpkg's status file, whose archive is called `now`.
     fn status_priority(&self) -> i32 {
-        let now = |pin: &&Pin| {
-            pin.package.is_none()
-                && match &pin.matches {
-                    Match::Release(terms) => {
-                        !terms.is_empty()
-                            && terms.iter().all(|(key, text)| match key {
-                                'a' | '*' => glob(text, "now"),
-                                _ => false,
-                            })
-                    }
-                    _ => false,
-                }
-        };
+        let now = |pin: &&Pin| pin.package.is_none() && matches_status(&pin.matches);
         self.pins.iter().find(now).map_or(100, |pin| pin.priority)
     }
 

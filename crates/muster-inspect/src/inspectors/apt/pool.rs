@@ -28,6 +28,8 @@ pub(super) struct Offer {
     pub(super) built_using: String,
     pub(super) phased: Option<u8>,
     pub(super) relations: Relations,
+    /// Whether the stanza is whole: one without the mandatory `Maintainer` is abridged, and its relations are not known.
+    pub(super) whole: bool,
     /// The indices it stands in.
     pub(super) indices: Vec<usize>,
 }
@@ -130,6 +132,7 @@ impl Pool {
                 b"Version" => offer.version = text_of(value),
                 b"Architecture" => offer.architecture = text_of(value),
                 b"Source" => source = text_of(value),
+                b"Maintainer" => offer.whole = true,
                 b"Built-Using" => offer.built_using = text_of(value),
                 b"Phased-Update-Percentage" => {
                     offer.phased = text_of(value).parse().ok().filter(|share| *share < 100);
@@ -161,6 +164,10 @@ impl Pool {
                 known.indices.push(index);
             }
             known.phased = known.phased.or(offer.phased);
+            if offer.whole && !known.whole {
+                known.whole = true;
+                known.relations = offer.relations;
+            }
             return;
         }
         self.count += 1;

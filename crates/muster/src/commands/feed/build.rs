@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -231,6 +232,12 @@ impl Part {
             .with_context(|| format!("writing beside {}", output.display()))?;
         if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
             bail!("another build is writing {}; wait for it to end", output.display());
+        }
+        // Between opening and locking, the build before may have put this very file in its place.
+        let here = std::fs::metadata(&path).ok().map(|m| (m.dev(), m.ino()));
+        let opened = file.metadata()?;
+        if here != Some((opened.dev(), opened.ino())) {
+            bail!("another build has just written {}; build again", output.display());
         }
         file.set_len(0)?;
         Ok(Self { path, file, done: false })

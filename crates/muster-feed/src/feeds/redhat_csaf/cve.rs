@@ -13,7 +13,7 @@ use muster_core::advisory::{
 };
 use serde::Deserialize;
 
-use super::redhat_csaf::{Platform, module_in, status_of};
+use super::{Platform, module_in, status_of};
 use crate::Recognised;
 use crate::json::{List, Str, Walk, outer_keys};
 use crate::lines::{instant, problem};

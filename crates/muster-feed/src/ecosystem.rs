@@ -11,15 +11,15 @@ use muster_core::catalog::{self, DISTRIBUTIONS};
 
 /// Where a statement of an OSV record holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) release: Text<'static>,
-    pub(super) channel: Channel,
-    pub(super) by: By,
+pub(crate) struct Place {
+    pub(crate) release: Text<'static>,
+    pub(crate) channel: Channel,
+    pub(crate) by: By,
 }
 
 /// Returns the place that an ecosystem names. `pocket` is the purl's `distro`, `availability` Canonical's words on who
 /// gets the fix: within Pro only they tell infra from apps.
-pub(super) fn place(ecosystem: &str, pocket: Option<&str>, availability: Option<&str>) -> Place {
+pub(crate) fn place(ecosystem: &str, pocket: Option<&str>, availability: Option<&str>) -> Place {
     let (name, rest) = ecosystem.split_once(':').unwrap_or((ecosystem, ""));
     let at = |release, by| Place { release, channel: Channel::Base, by };
     match (name, rest) {
@@ -58,7 +58,7 @@ static NAMES: LazyLock<HashMap<&str, HashMap<&str, String>>> = LazyLock::new(|| 
 });
 
 /// Returns the name of a distribution's release, as everything else calls it: `debian:6.0` for Debian's 6.
-pub(super) fn named(id: &'static str, version: &str) -> Text<'static> {
+pub(crate) fn named(id: &'static str, version: &str) -> Text<'static> {
     if version.is_empty() {
         return id.into();
     }
@@ -71,7 +71,7 @@ pub(super) fn named(id: &'static str, version: &str) -> Text<'static> {
 }
 
 /// Returns the name of the release of a distribution that has that code name.
-pub(super) fn codenamed(id: &'static str, codename: &str) -> Option<Text<'static>> {
+pub(crate) fn codenamed(id: &'static str, codename: &str) -> Option<Text<'static>> {
     NAMES.get(id)?.get(codename).map(|name| name.as_str().into())
 }
 
@@ -106,7 +106,7 @@ fn pro(pocket: Option<&str>, availability: Option<&str>) -> Channel {
 }
 
 /// Returns the channel of a pocket as Canonical writes it: `esm-infra/bionic`, `trusty/esm`, `fips-updates/focal`, `jammy`.
-pub(super) fn pocket_channel(pocket: &str) -> Channel {
+pub(crate) fn pocket_channel(pocket: &str) -> Channel {
     let Some((first, second)) = pocket.split_once('/') else { return Channel::Base };
     match (first, second) {
         ("esm-infra" | "esm", _) | (_, "esm") => Channel::EsmInfra,
@@ -118,18 +118,6 @@ pub(super) fn pocket_channel(pocket: &str) -> Channel {
         ("realtime", _) => Channel::Realtime,
         ("ros-esm", _) => Channel::RosEsm,
         _ => Channel::Other,
-    }
-}
-
-/// Returns the channel of a pocket that a notice names without its release. Notices before there were names for
-/// Ubuntu Pro's pockets are told by the versions that only those have.
-pub(super) fn pocket_named(pocket: Option<&str>, version: &str) -> Channel {
-    match pocket {
-        Some("security" | "updates" | "release" | "proposed") => Channel::Base,
-        Some(pocket) if !pocket.is_empty() => pocket_channel(&format!("{pocket}/")),
-        _ if version.contains("esm") => Channel::EsmInfra,
-        _ if version.contains("fips") => Channel::Fips,
-        _ => Channel::Base,
     }
 }
 

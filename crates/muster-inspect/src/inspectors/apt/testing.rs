@@ -1,0 +1,91 @@
+//! A root of a few files in memory, for the tests of what reads small files.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use muster_core::fact::Reading;
+use muster_core::time::Instant;
+
+use crate::root::{Content, Entry, EntryKind, Root};
+
+/// Files by their paths, and links by theirs.
+#[derive(Clone, Debug, Default)]
+pub(in crate::inspectors) struct Files {
+    files: BTreeMap<String, Vec<u8>>,
+    links: BTreeMap<String, String>,
+}
+
+impl Files {
+    pub(in crate::inspectors) fn of(files: &[(&str, &str)]) -> Self {
+        let mut found = Self::default();
+        for (path, text) in files {
+            found.put(path, text.as_bytes());
+        }
+        found
+    }
+
+    pub(in crate::inspectors) fn put(&mut self, path: &str, bytes: &[u8]) {
+        self.files.insert(path.to_owned(), bytes.to_vec());
+    }
+
+    pub(in crate::inspectors) fn link(&mut self, path: &str, target: &str) {
+        self.links.insert(path.to_owned(), target.to_owned());
+    }
+}
+
+struct InMemory(Cursor<Vec<u8>>);
+
+impl std::io::Read for InMemory {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl std::io::Seek for InMemory {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+impl Content for InMemory {
+    fn size(&self) -> u64 {
+        self.0.get_ref().len() as u64
+    }
+
+    fn modified(&self) -> Option<Instant> {
+        None
+    }
+}
+
+impl Root for Files {
+    fn live(&self) -> bool {
+        false
+    }
+
+    fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
+        match self.files.get(path) {
+            Some(bytes) => Reading::Found(Box::new(InMemory(Cursor::new(bytes.clone())))),
+            None => Reading::Absent,
+        }
+    }
+
+    fn list(&self, path: &str) -> Reading<Vec<Entry>> {
+        let below = format!("{path}/");
+        let mut found: Vec<Entry> = Vec::new();
+        for name in self.files.keys().filter_map(|file| file.strip_prefix(&below)) {
+            let (name, kind) = match name.split_once('/') {
+                Some((name, _)) => (name, EntryKind::Directory),
+                None => (name, EntryKind::File),
+            };
+            let entry = Entry { name: name.to_owned(), kind };
+            if !found.contains(&entry) {
+                found.push(entry);
+            }
+        }
+        if found.is_empty() { Reading::Absent } else { Reading::Found(found) }
+    }
+
+    fn link(&self, path: &str) -> Reading<String> {
+        self.links.get(path).cloned().map_or(Reading::Absent, Reading::Found)
+    }
+}

@@ -1,0 +1,16 @@
+//! The executable as a person runs it: arguments, files and pipes in; bytes and an exit status out.
+//!
+//! Everything that is read here is written here: small roots, and feeds in their vendors' forms with words of our own.
+//! Nothing of the crates' insides is used.
+
+mod bad_feeds;
+mod bad_roots;
+mod build;
+mod compare;
+mod feeds;
+mod formats;
+mod golden;
+mod judged;
+mod runs;
+mod servers;
+mod signature;
