@@ -36,6 +36,10 @@ impl Feed for UbuntuVex {
         if marks.openvex && marks.canonical { Recognised::Yes } else { Recognised::No }
     }
 
+    fn ids_are_unique(&self) -> bool {
+        true
+    }
+
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
         let path = document.path;
         let mut reading = Reading::default();

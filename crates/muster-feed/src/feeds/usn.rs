@@ -33,6 +33,10 @@ impl Feed for UbuntuUsn {
         }
     }
 
+    fn ids_are_unique(&self) -> bool {
+        true
+    }
+
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
         let path = document.path;
         let mut walk = Walk::new(document.reader);

@@ -60,7 +60,7 @@ impl Format {
             Self::RoaveConflicts => "roave-conflicts",
             Self::UbuntuCveTracker => "ubuntu-cve-tracker",
             Self::UbuntuVex => "ubuntu-vex",
-            Self::Usn => "usn",
+            Self::Usn => "ubuntu-usn",
         }
     }
 }
