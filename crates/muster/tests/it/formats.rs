@@ -31,6 +31,19 @@ fn full() -> (Folder, Folder, String) {
         &servers::offer("stuck", "2-1", ""),
         &servers::offer("libharbour1", "2.0-1+deb12u1", "harbour"),
     );
+    let list = "var/lib/apt/lists/apt.example.org_wiki_dists_stable";
+    let status = std::fs::read_to_string(root.at("var/lib/dpkg/status")).unwrap()
+        + &stanza("wiki-farm", "0.9-1", "", "");
+    root.write("var/lib/dpkg/status", status)
+        .write("etc/apt/sources.list.d/wiki.list", "deb http://apt.example.org/wiki stable main\n")
+        .write(
+            &format!("{list}_InRelease"),
+            servers::release("Wiki Farm", "stable", "stable", "Wiki"),
+        )
+        .write(
+            &format!("{list}_main_binary-amd64_Packages"),
+            servers::offer("wiki-farm", "0.9-1", ""),
+        );
     (folder, root, file)
 }
 
@@ -57,9 +70,10 @@ fn every_format_carries_the_same_findings() {
         let answer = inspect(&root, &file, "json", more).is(1).json();
         let findings = answer["findings"].as_array().unwrap();
         let kinds = ids(findings, |f| text(&f["kind"]));
-        for kind in ["advisory", "archive-update", "update-channel"] {
+        for kind in ["advisory", "archive-update", "third-party", "update-channel"] {
             assert!(kinds.contains(kind), "the test would prove less: {kinds:?}");
         }
+        assert!(!kinds.contains("reboot"), "a folder has no running state, whatever lies in it");
         let known = ids(findings, |f| text(&f["id"]));
 
         let lines = inspect(&root, &file, "ndjson", more).is(1);
