@@ -15,7 +15,9 @@ mod roave_conflicts;
 mod rocky_errata;
 mod security_pocket;
 mod ubuntu_cve_tracker;
+mod ubuntu_vex;
 mod updateinfo;
+mod usn;
 
 use crate::Feed;
 
@@ -36,5 +38,7 @@ pub static FEEDS: &[&dyn Feed] = &[
     &rocky_errata::RockyErrata,
     &security_pocket::SecurityPocket,
     &ubuntu_cve_tracker::UbuntuCveTracker,
+    &ubuntu_vex::UbuntuVex,
     &updateinfo::UpdateInfo,
+    &usn::UbuntuUsn,
 ];

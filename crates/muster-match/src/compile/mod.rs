@@ -426,10 +426,13 @@ fn header_bytes(sections: &[Placed], built: Option<Instant>) -> Vec<u8> {
     head
 }
 
-/// Tells the statements that a verdict can depend on. The others stay in the cold part.
+/// Tells the statements that a verdict can depend on. The others stay in the cold part; so does a fix without the
+/// version that has it, which decides nothing about any version.
 fn is_judged(statement: &Statement<'_>) -> bool {
+    let versionless = statement.status == Status::Fixed && statement.fixed.is_none();
     !matches!(statement.channel, Channel::Other | Channel::Livepatch)
         && statement.status != Status::DoesNotExist
+        && !versionless
 }
 
 /// Returns how bad a record says it is, and whether in the vendor's own word (which counts before a computed score).
