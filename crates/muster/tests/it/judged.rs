@@ -115,6 +115,8 @@ fn the_server_of_august_2007_is_red_in_every_line() {
     let kernel = finding(&answer, "CVE-2007-9001", "linux-source-2.6.15");
     assert_eq!(kernel["kernel"], true);
     assert!(kernel["of"].as_array().unwrap().contains(&"installed".into()), "{kernel}");
+    let foreign = findings(&answer, "third-party");
+    assert_eq!(foreign[0]["packages"][0]["name"], "wiki-farm", "{answer:#}");
     // With --all no line turns green either, and without advisories the end of support still stands first.
     no_cve_is_clean(&inspect(&root, Some(&file), &["--all"]).is(1).json());
     let alone = inspect(&root, None, &[]).is(1).json();
