@@ -34,7 +34,7 @@ struct Shown<'a> {
 
 /// Shows what an advisory file holds.
 pub(crate) fn show(path: &Path, format: Plain, signed_text: bool) -> anyhow::Result<Answer> {
-    let file = AdvisoryFile::open(path)?;
+    let file = super::inspect::open(path)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     if signed_text {
         out.write_all(file.signed_text().as_bytes())?;
@@ -119,7 +119,7 @@ struct ChangeEntry {
 
 /// Lists what opens and closes from one file to another.
 pub(crate) fn diff(old: &Path, new: &Path, format: Plain) -> anyhow::Result<Answer> {
-    let (old, new) = (AdvisoryFile::open(old)?, AdvisoryFile::open(new)?);
+    let (old, new) = (super::inspect::open(old)?, super::inspect::open(new)?);
     let mut releases = Vec::new();
     for (id, changes) in guard::changes(&old, &new)? {
         let count = |d: Direction| changes.iter().filter(|c| c.direction() == d).count();

@@ -50,7 +50,8 @@ fn inspect(
     };
     let facts =
         muster_inspect::inspect(&target, &options).with_context(|| format!("inspecting {root}"))?;
-    let report = Report::of(root.to_owned(), facts, file, Question { now, all: asked.all })?;
+    let report = Report::of(root.to_owned(), facts, file, Question { now, all: asked.all })
+        .map_err(|error| named(file.map_or(Path::new(""), AdvisoryFile::path), error))?;
     if let Some(id) = &asked.why {
         return output::why::write(&report, file, id);
     }
@@ -64,14 +65,26 @@ fn inspect(
 /// Opens the advisory file that was named, or the one in its usual place, if there is one.
 pub(crate) fn advisory_file(named: Option<&Path>) -> anyhow::Result<Option<AdvisoryFile>> {
     if let Some(path) = named {
-        return Ok(Some(AdvisoryFile::open(path)?));
+        return open(path).map(Some);
     }
     for path in usual_places() {
         if path.exists() {
-            return Ok(Some(AdvisoryFile::open(&path)?));
+            return open(&path).map(Some);
         }
     }
     Ok(None)
+}
+
+/// Opens an advisory file.
+pub(crate) fn open(path: &Path) -> anyhow::Result<AdvisoryFile> {
+    AdvisoryFile::open(path).map_err(|error| named(path, error))
+}
+
+/// Says of which file it is that it is damaged; the other errors name it themselves.
+pub(crate) fn named(path: &Path, error: muster_match::Error) -> anyhow::Error {
+    let is_damaged = matches!(error, muster_match::Error::Damaged(_));
+    let error = anyhow::Error::new(error);
+    if is_damaged { error.context(path.display().to_string()) } else { error }
 }
 
 /// Returns where an advisory file is looked for when none is named.

@@ -126,7 +126,7 @@ struct AdvisoryEntry<'a> {
     headers_only: bool,
     published: Option<Date>,
     kev: Option<Kev>,
-    epss: Option<f32>,
+    epss: Option<f64>,
     word: &'a str,
     rule: &'static str,
 }
@@ -277,10 +277,15 @@ fn advisory(a: &AdvisoryFinding) -> AdvisoryEntry<'_> {
         headers_only: a.headers_only,
         published: a.published,
         kev: a.exploited.map(|(added, due)| Kev { added, due }),
-        epss: a.likelihood,
+        epss: a.likelihood.map(six_digits),
         word: &a.word,
         rule: a.rule.name(),
     }
+}
+
+/// EPSS has at most six digits: what a single-precision number adds to them was never said.
+fn six_digits(likelihood: f32) -> f64 {
+    (f64::from(likelihood) * 1e6).round() / 1e6
 }
 
 fn package(p: &Concerned) -> PackageEntry<'_> {

@@ -25,7 +25,16 @@ fn refused(feed: &[u8], words: &[&str]) {
 fn problems(name: &str, feed: impl AsRef<[u8]>) -> (Folder, Vec<serde_json::Value>) {
     let folder = Folder::new();
     folder.write(name, feed);
-    let ran = run_bounded(&["feed", "build", "-o", &folder.text("f"), &folder.text(name), "--format", "json"]).is(1);
+    let ran = run_bounded(&[
+        "feed",
+        "build",
+        "-o",
+        &folder.text("f"),
+        &folder.text(name),
+        "--format",
+        "json",
+    ])
+    .is(1);
     let answer = ran.json();
     let problems = answer["problems"].as_array().unwrap().clone();
     assert!(!problems.is_empty(), "{answer:#}");
@@ -39,7 +48,10 @@ fn a_broken_line_is_a_problem_with_file_and_line() {
         + &osv("DEBIAN-CVE-2026-2", "Debian:12", "harbour", Some("2-1"), DAY);
     let (folder, problems) = problems("d.ndjson", feed);
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert_eq!((problems[0]["path"].as_str(), problems[0]["line"].as_u64()), (Some(folder.text("d.ndjson").as_str()), Some(2)));
+    assert_eq!(
+        (problems[0]["path"].as_str(), problems[0]["line"].as_u64()),
+        (Some(folder.text("d.ndjson").as_str()), Some(2))
+    );
     assert!(problems[0]["what"].as_str().unwrap().len() > 5);
     // What stands around it is kept.
     for id in ["DEBIAN-CVE-2026-1", "DEBIAN-CVE-2026-2"] {
@@ -51,9 +63,15 @@ fn a_broken_line_is_a_problem_with_file_and_line() {
 
 #[test]
 fn broken_lines_of_lists_and_trackers_are_named_too() {
-    let (_, list) = problems("data/DSA/list", feeds::DSA.to_owned() + "\t[bookworm] harbour without its dash\nwhat is this\n");
+    let (_, list) = problems(
+        "data/DSA/list",
+        feeds::DSA.to_owned() + "\t[bookworm] harbour without its dash\nwhat is this\n",
+    );
     assert!(list.iter().any(|p| p["line"] == 6) && list.iter().any(|p| p["line"] == 7), "{list:?}");
-    let (_, tracker) = problems("CVE-2026-1", feeds::uct("CVE-2026-1", "high", &["jammy_harbour: released (1)", "a line of nobody"]));
+    let (_, tracker) = problems(
+        "CVE-2026-1",
+        feeds::uct("CVE-2026-1", "high", &["jammy_harbour: released (1)", "a line of nobody"]),
+    );
     assert_eq!(tracker[0]["line"], 13, "{tracker:?}");
 }
 
@@ -66,7 +84,15 @@ fn a_truncated_feed_is_a_problem() {
     let secdb = feeds::secdb("v3.22", "harbour", "1-r0", "CVE-2026-1");
     let folder = Folder::new();
     folder.write("main.json", &secdb[..secdb.len() - 2]);
-    let ran = run(&["feed", "build", "-o", &folder.text("f"), &folder.text("main.json"), "--format", "json"]);
+    let ran = run(&[
+        "feed",
+        "build",
+        "-o",
+        &folder.text("f"),
+        &folder.text("main.json"),
+        "--format",
+        "json",
+    ]);
     assert!([Some(1), Some(2)].contains(&ran.status), "{ran:?}");
 }
 
@@ -97,7 +123,13 @@ fn a_wrong_schema_under_a_forced_format_is_a_problem_or_refused() {
     let folder = Folder::new();
     folder.write("x", "[1, 2, 3]");
     for format in ["osv", "alpine-secdb", "cisa-kev", "debian-tracker", "epss", "updateinfo"] {
-        let ran = run(&["feed", "build", "-o", &folder.text("f"), &format!("{format}={}", folder.text("x"))]);
+        let ran = run(&[
+            "feed",
+            "build",
+            "-o",
+            &folder.text("f"),
+            &format!("{format}={}", folder.text("x")),
+        ]);
         assert_eq!(ran.status, Some(2), "{format}: {ran:?}");
     }
     assert_eq!(folder.names(), ["x"]);
@@ -106,8 +138,13 @@ fn a_wrong_schema_under_a_forced_format_is_a_problem_or_refused() {
 #[test]
 fn a_stranger_among_the_files_is_passed_over_by_name() {
     let folder = Folder::new();
-    folder.write("d/a.json", osv("DEBIAN-CVE-2026-1", "Debian:12", "harbour", None, DAY)).write("d/zz-letter", "dear reader");
-    let answer = run(&["feed", "build", "-o", &folder.text("f"), &folder.text("d"), "--format", "json"]).is(1).json();
+    folder
+        .write("d/a.json", osv("DEBIAN-CVE-2026-1", "Debian:12", "harbour", None, DAY))
+        .write("d/zz-letter", "dear reader");
+    let answer =
+        run(&["feed", "build", "-o", &folder.text("f"), &folder.text("d"), "--format", "json"])
+            .is(1)
+            .json();
     assert_eq!(answer["problems"].as_array().unwrap().len(), 1, "{answer:#}");
     assert!(answer["problems"][0]["path"].as_str().unwrap().ends_with("d/zz-letter"));
 }
@@ -117,7 +154,10 @@ fn an_id_that_comes_twice_is_said() {
     let one = osv("DEBIAN-CVE-2026-1", "Debian:12", "harbour", Some("2-1"), DAY);
     let two = osv("DEBIAN-CVE-2026-1", "Debian:12", "harbour", Some("3-1"), DAY);
     let (_, said) = problems("d.ndjson", one + &two);
-    assert!(said.iter().any(|p| p["what"].as_str().unwrap().contains("DEBIAN-CVE-2026-1")), "{said:?}");
+    assert!(
+        said.iter().any(|p| p["what"].as_str().unwrap().contains("DEBIAN-CVE-2026-1")),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -134,7 +174,15 @@ fn a_record_of_a_hundred_megabytes_costs_no_more_than_itself() {
     file.write_all(b"\",\"affected\":[]}\n").unwrap();
     file.write_all(good.replace("2026-2\"", "2026-4\"").as_bytes()).unwrap();
     file.flush().unwrap();
-    let ran = run_bounded(&["feed", "build", "-o", &folder.text("f"), &folder.text("d.ndjson"), "--format", "json"]);
+    let ran = run_bounded(&[
+        "feed",
+        "build",
+        "-o",
+        &folder.text("f"),
+        &folder.text("d.ndjson"),
+        "--format",
+        "json",
+    ]);
     assert!([Some(0), Some(1)].contains(&ran.status), "{ran:?}");
     for id in ["DEBIAN-CVE-2026-2", "DEBIAN-CVE-2026-4"] {
         run(&["advisory", id, "--advisories", &folder.text("f")]).is(0);
@@ -148,8 +196,11 @@ fn a_bomb_among_the_feeds_is_met_within_bounds() {
     }
     let folder = Folder::new();
     let script = "head -c 400000000 /dev/zero | gzip -1 > \"$1\"";
-    let made = std::process::Command::new("sh").args(["-c", script, "sh", &folder.text("bomb.gz")]).status();
+    let made = std::process::Command::new("sh")
+        .args(["-c", script, "sh", &folder.text("bomb.gz")])
+        .status();
     assert!(made.unwrap().success());
-    run_bounded(&["feed", "build", "-o", &folder.text("f"), &folder.text("bomb.gz")]).refused(&["bomb.gz"]);
+    run_bounded(&["feed", "build", "-o", &folder.text("f"), &folder.text("bomb.gz")])
+        .refused(&["bomb.gz"]);
     assert_eq!(folder.names(), ["bomb.gz"]);
 }

@@ -26,7 +26,9 @@ fn what_is_not_a_root_is_refused_with_what_to_do() {
     run(&["inspect", "ssh://web1.example.org"]).refused(&["ssh://web1.example.org"]);
     run(&["inspect", "--", "-oProxyCommand=x"]).refused(&["-oProxyCommand=x"]);
     assert!(run_fed(&["inspect", "-"], b"").is(2).err.starts_with("muster: "));
-    assert!(run_fed(&["inspect", "-"], b"no tar at all, just words").is(2).err.starts_with("muster: "));
+    assert!(
+        run_fed(&["inspect", "-"], b"no tar at all, just words").is(2).err.starts_with("muster: ")
+    );
 }
 
 #[test]
@@ -34,7 +36,9 @@ fn a_damaged_advisory_file_is_refused_and_never_half_believed() {
     let folder = Folder::new();
     let (file, root) = (feeds::debian_file(&folder), servers::debian());
     let bytes = std::fs::read(&file).unwrap();
-    let inspect = || run(&["inspect", &root.text(""), "--now", NOW, "--advisories", &file, "--format", "json"]);
+    let inspect = || {
+        run(&["inspect", &root.text(""), "--now", NOW, "--advisories", &file, "--format", "json"])
+    };
     let whole = inspect().is(1).out;
     for length in [0, 1, 8, 31, 32, 100, bytes.len() / 2, bytes.len() - 1] {
         std::fs::write(&file, &bytes[..length]).unwrap();
@@ -59,14 +63,16 @@ fn a_damaged_advisory_file_is_refused_and_never_half_believed() {
     std::fs::write(&file, newer).unwrap();
     inspect().refused(&["debian.adv", "layout 99", "update Muster"]);
     run(&["inspect", &root.text(""), "--advisories", &folder.text("none")]).refused(&["none"]);
-    run(&["inspect", &root.text(""), "--advisories", &folder.text("kev.json")]).refused(&["kev.json"]);
+    run(&["inspect", &root.text(""), "--advisories", &folder.text("kev.json")])
+        .refused(&["kev.json"]);
     run(&["inspect", &root.text(""), "--advisories", folder.path().to_str().unwrap()]).refused(&[]);
 }
 
 #[test]
 fn a_status_of_four_gigabytes_is_unknown_within_bounds() {
     let root = servers::dpkg(servers::BOOKWORM, "");
-    let file = std::fs::OpenOptions::new().write(true).open(root.at("var/lib/dpkg/status")).unwrap();
+    let file =
+        std::fs::OpenOptions::new().write(true).open(root.at("var/lib/dpkg/status")).unwrap();
     file.set_len(4 << 30).unwrap();
     never_clean(&root.text(""));
 }
@@ -92,9 +98,11 @@ fn broken_databases_are_unknown_and_never_clean() {
     for status in ["", "\0\0\0\0", "no colon\n\nat all\n", "Package: a\n\n", half.as_str()] {
         never_clean(&servers::dpkg(servers::BOOKWORM, status).text(""));
     }
-    for database in ["var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages.db", "var/lib/rpm/Packages"] {
+    for database in ["var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages.db", "var/lib/rpm/Packages"]
+    {
         let root = Folder::new();
-        root.write("etc/os-release", "ID=almalinux\nVERSION_ID=9.4\n").write(database, "no database");
+        root.write("etc/os-release", "ID=almalinux\nVERSION_ID=9.4\n")
+            .write(database, "no database");
         let ran = run_bounded(&["inspect", &root.text(""), "--now", NOW, "--format", "json"]).is(1);
         assert!(!ran.json()["unknown"].as_array().unwrap().is_empty(), "{database}: {ran:?}");
         assert!(ran.text().contains(database.rsplit('/').next().unwrap()), "{ran:?}");
@@ -121,7 +129,8 @@ fn links_lead_nowhere_outside_and_never_in_circles() {
     symlink("status", root.at("var/lib/dpkg/status")).unwrap();
     assert_ne!(run_bounded(&["inspect", &root.text("")]).status, Some(0));
     std::fs::remove_file(root.at("var/lib/dpkg/status")).unwrap();
-    let fifo = std::process::Command::new("mkfifo").arg(root.at("var/lib/dpkg/status")).status().unwrap();
+    let fifo =
+        std::process::Command::new("mkfifo").arg(root.at("var/lib/dpkg/status")).status().unwrap();
     assert!(fifo.success());
     assert_ne!(run_bounded(&["inspect", &root.text("")]).status, Some(0));
 }
@@ -159,7 +168,10 @@ fn a_tar_on_a_pipe_says_what_its_folder_says() {
     tar.extend(member("./var/lib/dpkg/status", &status));
     tar.extend([0; 1024]);
     folder.write("root.tar", &tar);
-    let ask = |root: &str| ["inspect", root, "--now", NOW, "--advisories", &file, "--format", "json"].map(str::to_owned);
+    let ask = |root: &str| {
+        ["inspect", root, "--now", NOW, "--advisories", &file, "--format", "json"]
+            .map(str::to_owned)
+    };
     let mut answers = [
         run(&ask(&root.text(""))).is(1).json(),
         run(&ask(&folder.text("root.tar"))).is(1).json(),
@@ -173,7 +185,11 @@ fn a_tar_on_a_pipe_says_what_its_folder_says() {
     assert!(!answers[0]["findings"].as_array().unwrap().is_empty());
     // Cut in the middle, it is not the whole server.
     let cut = run_fed(&ask("-"), &tar[..tar.len() - 1536]);
-    assert!(cut.status == Some(2) || !cut.json()["unknown"].to_string().is_empty() && cut.status == Some(1), "{cut:?}");
+    assert!(
+        cut.status == Some(2)
+            || cut.status == Some(1) && cut.json()["unknown"] != serde_json::json!([]),
+        "{cut:?}"
+    );
     assert!(!String::from_utf8_lossy(&cut.out).contains("nothing is owed"));
 }
 
@@ -189,9 +205,18 @@ fn a_tar_that_unpacks_without_end_is_met_within_bounds() {
     if !runs::has("gzip") {
         return runs::not_run("gzip");
     }
-    folder.write("head", [member("etc/os-release", servers::BOOKWORM.as_bytes()), header("var/lib/dpkg/status", 400_000_000)].concat());
+    folder.write(
+        "head",
+        [
+            member("etc/os-release", servers::BOOKWORM.as_bytes()),
+            header("var/lib/dpkg/status", 400_000_000),
+        ]
+        .concat(),
+    );
     let script = "(cat \"$1\"; head -c 400000000 /dev/zero) | gzip -1 > \"$2\"";
-    let made = std::process::Command::new("sh").args(["-c", script, "sh", &folder.text("head"), &folder.text("bomb.tar.gz")]).status();
+    let made = std::process::Command::new("sh")
+        .args(["-c", script, "sh", &folder.text("head"), &folder.text("bomb.tar.gz")])
+        .status();
     assert!(made.unwrap().success());
     never_clean(&folder.text("bomb.tar.gz"));
 }
@@ -206,7 +231,8 @@ fn a_tar_with_names_that_climb_out_is_read_as_if_they_did_not() {
     }
     tar.extend([0; 1024]);
     folder.write("climb.tar", tar);
-    let ran = run_bounded(&["inspect", &folder.text("climb.tar"), "--now", NOW, "--format", "cyclonedx"]);
+    let ran =
+        run_bounded(&["inspect", &folder.text("climb.tar"), "--now", NOW, "--format", "cyclonedx"]);
     assert_ne!(ran.status, Some(0));
     assert!(!String::from_utf8_lossy(&ran.out).contains("libsecret1"), "{ran:?}");
     assert_eq!(folder.names(), ["climb.tar"]);
@@ -216,8 +242,13 @@ fn a_tar_with_names_that_climb_out_is_read_as_if_they_did_not() {
 fn an_inspection_writes_nothing_where_it_looks() {
     let root = servers::debian();
     let list = || {
-        let out = std::process::Command::new("find").arg(root.path()).args(["-printf", "%p %s %T@ %C@ %i\n"]).output().unwrap();
-        let mut lines: Vec<String> = String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned).collect();
+        let out = std::process::Command::new("find")
+            .arg(root.path())
+            .args(["-printf", "%p %s %T@ %C@ %i\n"])
+            .output()
+            .unwrap();
+        let mut lines: Vec<String> =
+            String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned).collect();
         lines.sort();
         lines
     };

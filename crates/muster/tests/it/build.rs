@@ -31,7 +31,10 @@ fn neither_the_order_nor_the_place_of_the_feeds_enters_the_bytes() {
         .write("a/dsa/data/DSA/list", feeds::DSA)
         .write("a/kev.json", feeds::kev("CVE-2026-9001"))
         .write("a/epss.csv", feeds::epss("CVE-2026-9001", "0.5"))
-        .write("a/uct/active/CVE-2026-9001", uct("CVE-2026-9001", "high", &["jammy_harbour: needed"]));
+        .write(
+            "a/uct/active/CVE-2026-9001",
+            uct("CVE-2026-9001", "high", &["jammy_harbour: needed"]),
+        );
     let names = ["debian.ndjson", "dsa", "kev.json", "epss.csv", "uct"];
     let mut first: Option<Vec<u8>> = None;
     for turn in 0..names.len() {
@@ -47,8 +50,13 @@ fn neither_the_order_nor_the_place_of_the_feeds_enters_the_bytes() {
     }
     // From within another folder, by relative names, at another hour, elsewhere on the disk.
     let elsewhere = Folder::new();
-    for name in ["debian.ndjson", "dsa/data/DSA/list", "kev.json", "epss.csv", "uct/active/CVE-2026-9001"] {
-        elsewhere.write(&format!("deep/er/{name}"), std::fs::read(folder.at(&format!("a/{name}"))).unwrap());
+    for name in
+        ["debian.ndjson", "dsa/data/DSA/list", "kev.json", "epss.csv", "uct/active/CVE-2026-9001"]
+    {
+        elsewhere.write(
+            &format!("deep/er/{name}"),
+            std::fs::read(folder.at(&format!("a/{name}"))).unwrap(),
+        );
     }
     let mut command = muster();
     command.current_dir(elsewhere.at("deep/er")).args(["feed", "build", "-o", "x.adv"]).args(names);
@@ -63,26 +71,40 @@ fn only_the_clock_that_is_told_enters_the_bytes() {
     let feed = folder.text("d.ndjson");
     build(&folder.text("a"), &[&feed], &[]).is(0);
     build(&folder.text("b"), &[&feed], &["--now", NOW]).is(0);
-    let built = |name: &str| run(&["feed", "show", &folder.text(name), "--format", "json"]).is(0).json()["built"].clone();
+    let built = |name: &str| {
+        run(&["feed", "show", &folder.text(name), "--format", "json"]).is(0).json()["built"].clone()
+    };
     assert_eq!((built("a"), built("b")), ("2026-11-07T00:00:00Z".into(), NOW.into()));
 }
 
 #[test]
 fn the_summary_says_what_each_source_gave() {
     let folder = Folder::new();
-    let withdrawn = osv("DEBIAN-CVE-2026-8000", "Debian:12", "quay", Some("2-1"), DAY)
-        .replacen("\"modified\"", "\"withdrawn\":\"2026-11-06T00:00:00Z\",\"modified\"", 1);
+    let withdrawn = osv("DEBIAN-CVE-2026-8000", "Debian:12", "quay", Some("2-1"), DAY).replacen(
+        "\"modified\"",
+        "\"withdrawn\":\"2026-11-06T00:00:00Z\",\"modified\"",
+        1,
+    );
     folder.write("d.ndjson", feeds::debian() + &withdrawn);
     let feed = folder.text("d.ndjson");
     let answer = build(&folder.text("f"), &[&format!("osv={feed}")], &[]).is(0).json();
     assert_eq!(answer["schema"], "muster.feed-build/1");
     assert_eq!(answer["sources"][0]["path"], feed.as_str());
     assert_eq!(answer["sources"][0]["format"], "osv");
-    assert_eq!((answer["sources"][0]["records"].as_u64(), answer["sources"][0]["withdrawn"].as_u64()), (Some(4), Some(1)));
-    assert_eq!((answer["sources"][0]["problems"].as_u64(), &answer["problems"]), (Some(0), &serde_json::json!([])));
+    assert_eq!(
+        (answer["sources"][0]["records"].as_u64(), answer["sources"][0]["withdrawn"].as_u64()),
+        (Some(4), Some(1))
+    );
+    assert_eq!(
+        (answer["sources"][0]["problems"].as_u64(), &answer["problems"]),
+        (Some(0), &serde_json::json!([]))
+    );
     let release = &answer["releases"][0];
     assert_eq!(release["id"], "debian:12");
-    assert!(release["advisories"].as_u64().unwrap() > 0 && release["bytes"].as_u64().unwrap() > 0, "{release}");
+    assert!(
+        release["advisories"].as_u64().unwrap() > 0 && release["bytes"].as_u64().unwrap() > 0,
+        "{release}"
+    );
 }
 
 #[test]
@@ -97,10 +119,30 @@ fn a_release_that_its_feed_drops_keeps_its_last_state() {
         let answer = build(&file, &[&folder.text("d")], &[]).is(0).json();
         assert!(answer["frozen"].to_string().contains("debian:12") || turn > 0, "{answer:#}");
         let shown = run(&["feed", "show", &file]).is(0);
-        assert!(shown.text().contains("frozen: osv says no more of debian:12 since"), "turn {turn}: {}", shown.text());
+        assert!(
+            shown.text().contains("frozen: osv says no more of debian:12 since"),
+            "turn {turn}: {}",
+            shown.text()
+        );
         let root = servers::debian();
-        let judged = run(&["inspect", &root.text(""), "--advisories", &file, "--now", NOW, "--format", "json"]).is(1).json();
-        let rows = judged["findings"].as_array().unwrap().iter().filter(|f| f["source"] == "harbour").count();
+        let judged = run(&[
+            "inspect",
+            &root.text(""),
+            "--advisories",
+            &file,
+            "--now",
+            NOW,
+            "--format",
+            "json",
+        ])
+        .is(1)
+        .json();
+        let rows = judged["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|f| f["source"] == "harbour")
+            .count();
         assert_eq!(rows, 3, "turn {turn}: {judged:#}");
     }
 }
@@ -109,11 +151,17 @@ fn a_release_that_its_feed_drops_keeps_its_last_state() {
 fn what_was_withdrawn_stays_withdrawn() {
     let folder = Folder::new();
     let file = folder.text("f");
-    let gone = osv("DEBIAN-CVE-2026-8000", "Debian:12", "quay", Some("2-1"), DAY)
-        .replacen("\"modified\"", "\"withdrawn\":\"2026-11-06T00:00:00Z\",\"modified\"", 1);
+    let gone = osv("DEBIAN-CVE-2026-8000", "Debian:12", "quay", Some("2-1"), DAY).replacen(
+        "\"modified\"",
+        "\"withdrawn\":\"2026-11-06T00:00:00Z\",\"modified\"",
+        1,
+    );
     folder.write("d", gone + &many("Debian:12", 100, 2, DAY));
     build(&file, &[&folder.text("d")], &[]).is(0);
-    let shown = run(&["advisory", "DEBIAN-CVE-2026-8000", "--advisories", &file, "--format", "json"]).is(0).json();
+    let shown =
+        run(&["advisory", "DEBIAN-CVE-2026-8000", "--advisories", &file, "--format", "json"])
+            .is(0)
+            .json();
     assert_eq!(shown["records"][0]["withdrawn"], "2026-11-06T00:00:00Z", "{shown:#}");
 }
 
@@ -121,7 +169,9 @@ fn what_was_withdrawn_stays_withdrawn() {
 fn a_feed_that_went_back_in_time_is_refused_unless_told() {
     let folder = Folder::new();
     let file = folder.text("f");
-    folder.write("new", many("Debian:12", 100, 3, DAY)).write("old", many("Debian:12", 100, 3, "2026-11-01T00:00:00Z"));
+    folder
+        .write("new", many("Debian:12", 100, 3, DAY))
+        .write("old", many("Debian:12", 100, 3, "2026-11-01T00:00:00Z"));
     build(&file, &[&folder.text("new")], &[]).is(0);
     let before = std::fs::read(&file).unwrap();
     build(&file, &[&folder.text("old")], &[]).refused(&["older", "--accept-older", "2026-11-01"]);
@@ -139,7 +189,12 @@ fn a_release_that_loses_too_much_is_refused_unless_told() {
     build(&file, &[&folder.text("d")], &[]).is(0);
     let before = std::fs::read(&file).unwrap();
     folder.write("d", many("Debian:12", 100, 30, DAY));
-    build(&file, &[&folder.text("d")], &[]).refused(&["guard", "debian:12", "30 of 60", "--accept-change"]);
+    build(&file, &[&folder.text("d")], &[]).refused(&[
+        "guard",
+        "debian:12",
+        "30 of 60",
+        "--accept-change",
+    ]);
     assert_eq!(std::fs::read(&file).unwrap(), before);
     let answer = build(&file, &[&folder.text("d")], &["--accept-change"]).is(0).json();
     assert_eq!((answer["opened"].as_u64(), answer["closed"].as_u64()), (Some(0), Some(30)));
@@ -156,12 +211,24 @@ fn a_difference_lists_what_opens_and_what_closes() {
     build(&old, &[&folder.text("a")], &[]).is(0);
     build(&new, &[&folder.text("b")], &[]).is(0);
     let answer = run(&["feed", "diff", &old, &new, "--format", "json"]).is(1).json();
-    assert_eq!((answer["releases"][0]["opens"].as_u64(), answer["releases"][0]["closes"].as_u64()), (Some(1), Some(1)), "{answer:#}");
+    assert_eq!(
+        (answer["releases"][0]["opens"].as_u64(), answer["releases"][0]["closes"].as_u64()),
+        (Some(1), Some(1)),
+        "{answer:#}"
+    );
     let changes = answer["releases"][0]["changes"].as_array().unwrap();
-    let said = |direction: &str, id: &str| changes.iter().any(|c| c["direction"] == direction && c["id"].as_str().unwrap().ends_with(id));
+    let said = |direction: &str, id: &str| {
+        changes
+            .iter()
+            .any(|c| c["direction"] == direction && c["id"].as_str().unwrap().ends_with(id))
+    };
     assert!(said("closes", "2026-100") && said("opens", "2026-103"), "{answer:#}");
     let table = run(&["feed", "diff", &old, &new]).is(1);
-    assert!(table.text().starts_with("debian:12: 1 open, 1 close, 0 fixes change\n"), "{}", table.text());
+    assert!(
+        table.text().starts_with("debian:12: 1 open, 1 close, 0 fixes change\n"),
+        "{}",
+        table.text()
+    );
     assert!(run(&["feed", "diff", &old, &old]).is(0).out.is_empty());
     run(&["feed", "diff", &old, &folder.text("none")]).refused(&["none"]);
 }
@@ -170,10 +237,13 @@ fn a_difference_lists_what_opens_and_what_closes() {
 fn two_builds_at_once_do_not_mix() {
     let folder = Folder::new();
     let file = folder.text("f");
-    folder.write("a", many("Debian:12", 1000, 3000, DAY)).write("b", many("Debian:13", 1000, 3000, DAY));
+    folder
+        .write("a", many("Debian:12", 1000, 3000, DAY))
+        .write("b", many("Debian:13", 1000, 3000, DAY));
     build(&folder.text("a.adv"), &[&folder.text("a")], &[]).is(0);
     build(&folder.text("b.adv"), &[&folder.text("b")], &[]).is(0);
-    let whole = [std::fs::read(folder.at("a.adv")).unwrap(), std::fs::read(folder.at("b.adv")).unwrap()];
+    let whole =
+        [std::fs::read(folder.at("a.adv")).unwrap(), std::fs::read(folder.at("b.adv")).unwrap()];
     for _ in 0..6 {
         let begin = |feed: &str| {
             let mut command = muster();
@@ -189,7 +259,11 @@ fn two_builds_at_once_do_not_mix() {
             assert!(code == Some(0) || code == Some(2) && said.contains("another build"), "{said}");
         }
         let bytes = std::fs::read(&file).unwrap();
-        assert!(whole.contains(&bytes) || ends.iter().all(|e| e.status.success()), "a mixture of {} bytes", bytes.len());
+        assert!(
+            whole.contains(&bytes) || ends.iter().all(|e| e.status.success()),
+            "a mixture of {} bytes",
+            bytes.len()
+        );
         run(&["feed", "show", &file]).is(0);
         std::fs::remove_file(&file).unwrap();
     }
@@ -199,7 +273,9 @@ fn two_builds_at_once_do_not_mix() {
 fn interrupted(signal: rustix::process::Signal) {
     let folder = Folder::new();
     let file = folder.text("f");
-    folder.write("a", many("Debian:12", 1000, 100, DAY)).write("b", many("Debian:12", 1000, 4000, DAY));
+    folder
+        .write("a", many("Debian:12", 1000, 100, DAY))
+        .write("b", many("Debian:12", 1000, 4000, DAY));
     build(&file, &[&folder.text("a")], &[]).is(0);
     let old = std::fs::read(&file).unwrap();
     build(&folder.text("new"), &[&folder.text("b")], &[]).is(0);
@@ -212,9 +288,9 @@ fn interrupted(signal: rustix::process::Signal) {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // No event tells how far the build is: the moments are spread over its time.
         let (none, at) = std::sync::mpsc::channel::<()>();
-        drop(at.recv_timeout(std::time::Duration::from_millis(turn * turn)));
+        assert!(at.recv_timeout(std::time::Duration::from_millis(turn * turn)).is_err());
         drop(none);
-        drop(rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal));
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
         cut += u32::from(!child.wait().unwrap().success());
         let bytes = std::fs::read(&file).unwrap();
         assert!(bytes == old || bytes == new, "turn {turn}: neither the old file nor the new one");
@@ -239,13 +315,26 @@ fn a_killed_build_leaves_the_old_file_whole() {
 #[test]
 fn a_full_disk_leaves_the_old_file_whole() {
     let folder = Folder::new();
-    folder.write("small", many("Debian:12", 100, 3, DAY)).write("big", many("Debian:12", 1000, 6000, DAY));
+    folder
+        .write("small", many("Debian:12", 100, 3, DAY))
+        .write("big", many("Debian:12", 1000, 6000, DAY));
     let script = "set -e\nmount -t tmpfs -o size=192k none \"$1\"\n\"$2\" feed build -o \"$1/f\" \"$3\"\ncp \"$1/f\" \"$1/copy\"\nset +e\n\"$2\" feed build -o \"$1/f\" \"$4\" >&2\necho status $?\ncmp \"$1/f\" \"$1/copy\" && echo whole\nls -A \"$1\"\n";
     std::fs::create_dir(folder.at("disk")).unwrap();
     let mut command = std::process::Command::new("unshare");
-    command.args(["-rm", "sh", "-c", script, "sh", &folder.text("disk"), env!("CARGO_BIN_EXE_muster"), &folder.text("small"), &folder.text("big")]);
+    command.args([
+        "-rm",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        &folder.text("disk"),
+        env!("CARGO_BIN_EXE_muster"),
+        &folder.text("small"),
+        &folder.text("big"),
+    ]);
     let Ok(output) = command.output() else { return runs::not_run("unshare") };
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !out.contains("status ") && (err.contains("unshare") || err.contains("mount")) {
         return runs::not_run("leave to mount (unshare -rm)");
     }

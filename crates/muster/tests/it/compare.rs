@@ -4,9 +4,12 @@ use crate::runs::{run, run_fed};
 
 #[test]
 fn a_pair_is_answered_with_a_sign() {
-    for (a, b, sign) in
-        [("1.0-1", "1.0-2", "<\n"), ("1:0-1", "2-1", ">\n"), ("0:1-1", "1-1", "=\n"), ("1~rc1", "1", "<\n")]
-    {
+    for (a, b, sign) in [
+        ("1.0-1", "1.0-2", "<\n"),
+        ("1:0-1", "2-1", ">\n"),
+        ("0:1-1", "1-1", "=\n"),
+        ("1~rc1", "1", "<\n"),
+    ] {
         assert_eq!(run(&["version", "compare", "dpkg", a, b]).is(0).text(), sign, "{a} {b}");
     }
 }
@@ -58,13 +61,15 @@ fn a_line_without_end_is_one_answer() {
 
 #[test]
 fn a_wrong_scheme_names_the_right_ones() {
-    run(&["version", "compare", "deb", "1", "2"])
-        .refused(&["dpkg", "rpm", "apk", "semver", "npm", "pep440", "composer", "rubygems", "maven", "golang"]);
+    run(&["version", "compare", "deb", "1", "2"]).refused(&[
+        "dpkg", "rpm", "apk", "semver", "npm", "pep440", "composer", "rubygems", "maven", "golang",
+    ]);
 }
 
 #[test]
 fn a_pair_that_is_none_is_refused_by_name() {
-    run(&["version", "compare", "semver", "1.0.0", "no version"]).refused(&["no version", "semver"]);
+    run(&["version", "compare", "semver", "1.0.0", "no version"])
+        .refused(&["no version", "semver"]);
     run(&["version", "compare", "semver", "1.0.0"]).refused(&["1.0.0"]);
 }
 

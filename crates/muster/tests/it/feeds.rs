@@ -15,7 +15,13 @@ pub(crate) fn uct(cve: &str, priority: &str, lines: &[&str]) -> String {
 }
 
 /// A record of OSV that names a fix, or none.
-pub(crate) fn osv(id: &str, ecosystem: &str, package: &str, fixed: Option<&str>, modified: &str) -> String {
+pub(crate) fn osv(
+    id: &str,
+    ecosystem: &str,
+    package: &str,
+    fixed: Option<&str>,
+    modified: &str,
+) -> String {
     let fixed = fixed.map_or(String::new(), |f| format!(r#",{{"fixed":"{f}"}}"#));
     format!(
         r#"{{"schema_version":"1.6.0","id":"{id}","published":"2026-01-05T00:00:00Z","modified":"{modified}","summary":"A flaw in {package}","upstream":["CVE-{}"],"affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"{package}"}},"ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}}{fixed}]}}]}}]}}"#,
@@ -39,7 +45,9 @@ pub(crate) fn kev(cve: &str) -> String {
 
 /// EPSS with one row.
 pub(crate) fn epss(cve: &str, score: &str) -> String {
-    format!("#model_version:v2026.03.14,score_date:2026-11-20T00:00:00+0000\ncve,epss,percentile\n{cve},{score},0.99\n")
+    format!(
+        "#model_version:v2026.03.14,score_date:2026-11-20T00:00:00+0000\ncve,epss,percentile\n{cve},{score},0.99\n"
+    )
 }
 
 /// The list of Debian's notices with one.
@@ -48,9 +56,21 @@ pub(crate) const DSA: &str = "[05 Nov 2026] DSA-9901-1 harbour - security update
 /// Debian's tracker in OSV's form: fixed, and without a fix.
 pub(crate) fn debian() -> String {
     [
-        osv("DEBIAN-CVE-2026-9001", "Debian:12", "harbour", Some("2.0-1+deb12u1"), "2026-11-05T00:00:00Z"),
+        osv(
+            "DEBIAN-CVE-2026-9001",
+            "Debian:12",
+            "harbour",
+            Some("2.0-1+deb12u1"),
+            "2026-11-05T00:00:00Z",
+        ),
         osv("DEBIAN-CVE-2026-9003", "Debian:12", "harbour", None, "2026-11-06T00:00:00Z"),
-        osv("DEBIAN-CVE-2026-9004", "Debian:12", "linux", Some("6.1.170-1"), "2026-11-07T00:00:00Z"),
+        osv(
+            "DEBIAN-CVE-2026-9004",
+            "Debian:12",
+            "linux",
+            Some("6.1.170-1"),
+            "2026-11-07T00:00:00Z",
+        ),
     ]
     .concat()
 }

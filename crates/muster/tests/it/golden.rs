@@ -61,7 +61,10 @@ fn no_command_is_without_golden_help() {
         let ran = run(&arguments).is(0);
         let lines = ran.text().lines().skip_while(|l| *l != "Commands:").skip(1);
         let names = lines.take_while(|l| !l.is_empty());
-        names.filter(|l| !l.starts_with("   ")).filter_map(|l| l.split_whitespace().next().map(str::to_owned)).collect()
+        names
+            .filter(|l| !l.starts_with("   "))
+            .filter_map(|l| l.split_whitespace().next().map(str::to_owned))
+            .collect()
     };
     let top = listed(&[]);
     assert!(top.contains(&"inspect".to_owned()), "{top:?}");
@@ -70,7 +73,10 @@ fn no_command_is_without_golden_help() {
     }
     for group in ["feed", "version"] {
         for command in listed(&[group]).iter().filter(|c| *c != "help") {
-            assert!(COMMANDS.contains(&&[group, command.as_str()][..]), "{group} {command} has no golden help");
+            assert!(
+                COMMANDS.contains(&&[group, command.as_str()][..]),
+                "{group} {command} has no golden help"
+            );
         }
     }
 }
@@ -80,7 +86,13 @@ fn manual_pages_are_written_for_every_command() {
     let pages = Folder::new();
     run(&["man", &pages.text("")]).is(0);
     let names = pages.names();
-    for page in ["muster.1", "muster-inspect.1", "muster-feed-build.1", "muster-version-compare.1", "muster-advisory.1"] {
+    for page in [
+        "muster.1",
+        "muster-inspect.1",
+        "muster-feed-build.1",
+        "muster-version-compare.1",
+        "muster-advisory.1",
+    ] {
         assert!(names.iter().any(|n| n == page), "{page} is not among {names:?}");
         assert!(std::fs::read_to_string(pages.at(page)).unwrap().contains(".TH "), "{page}");
     }

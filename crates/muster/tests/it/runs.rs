@@ -31,8 +31,7 @@ impl Ran {
     /// The answer as one JSON value.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.out)
-            .unwrap_or_else(|e| panic!("not JSON ({e}): {self:?}"))
+        serde_json::from_slice(&self.out).unwrap_or_else(|e| panic!("not JSON ({e}): {self:?}"))
     }
 
     /// Fails unless the run ended with this status.

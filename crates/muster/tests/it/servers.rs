@@ -73,7 +73,12 @@ pub(crate) fn august_2007() -> Folder {
         stanza("openssh-server", "1:4.2p1-7ubuntu3", "openssh", ""),
         stanza("apache2-common", "2.0.55-4ubuntu2", "apache2", ""),
         stanza("proftpd", "1.2.10-27", "", ""),
-        stanza("wiki-farm", "0.9-1", "", "Origin: Community\nMaintainer: a stranger <stranger@example.org>\n"),
+        stanza(
+            "wiki-farm",
+            "0.9-1",
+            "",
+            "Origin: Community\nMaintainer: a stranger <stranger@example.org>\n",
+        ),
     ];
     let root = Folder::new();
     root.write("etc/lsb-release", "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=6.06\nDISTRIB_CODENAME=dapper\nDISTRIB_DESCRIPTION=\"Ubuntu 6.06.1 LTS\"\n")

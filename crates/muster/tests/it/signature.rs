@@ -7,13 +7,28 @@ use crate::runs::{self, Folder, NOW, Ran, finished, muster, run};
 use crate::servers;
 
 fn inspect(root: &Folder, file: &str, key: &str) -> Ran {
-    run(&["inspect", &root.text(""), "--now", NOW, "--advisories", file, "--advisories-key", key, "--format", "json"])
+    run(&[
+        "inspect",
+        &root.text(""),
+        "--now",
+        NOW,
+        "--advisories",
+        file,
+        "--advisories-key",
+        key,
+        "--format",
+        "json",
+    ])
 }
 
 /// Makes a key pair `name.pub` and `name.key`, and returns whether that was possible.
 fn keys(folder: &Folder, name: &str) {
-    let (public, secret) = (folder.text(&format!("{name}.pub")), folder.text(&format!("{name}.key")));
-    let made = Command::new("minisign").args(["-G", "-W", "-f", "-p", &public, "-s", &secret]).output().unwrap();
+    let (public, secret) =
+        (folder.text(&format!("{name}.pub")), folder.text(&format!("{name}.key")));
+    let made = Command::new("minisign")
+        .args(["-G", "-W", "-f", "-p", &public, "-s", &secret])
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{made:?}");
 }
 
@@ -21,7 +36,15 @@ fn sign(folder: &Folder, file: &str, key: &str) {
     let text = run(&["feed", "show", file, "--signed-text"]).is(0).out;
     folder.write("text", text);
     let made = Command::new("minisign")
-        .args(["-S", "-s", &folder.text(&format!("{key}.key")), "-m", &folder.text("text"), "-x", &format!("{file}.minisig")])
+        .args([
+            "-S",
+            "-s",
+            &folder.text(&format!("{key}.key")),
+            "-m",
+            &folder.text("text"),
+            "-x",
+            &format!("{file}.minisig"),
+        ])
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
@@ -49,7 +72,8 @@ fn only_the_right_key_over_the_right_bytes_passes() {
     inspect(&root, &file, &other).refused(&["debian.adv.minisig"]);
     inspect(&root, &file, "no key at all").refused(&["minisign public key"]);
     // Another file under the same signature is another text.
-    run(&["feed", "build", "-o", &folder.text("other.adv"), &folder.text("debian.osv.ndjson")]).is(0);
+    run(&["feed", "build", "-o", &folder.text("other.adv"), &folder.text("debian.osv.ndjson")])
+        .is(0);
     std::fs::copy(folder.at("other.adv"), &file).unwrap();
     inspect(&root, &file, &own).refused(&["debian.adv.minisig"]);
 }
