@@ -40,7 +40,7 @@ pub enum Format {
     RoaveConflicts,
     UbuntuCveTracker,
     UbuntuVex,
-    Usn,
+    UbuntuUsn,
 }
 
 impl Format {
@@ -60,7 +60,7 @@ impl Format {
             Self::RoaveConflicts => "roave-conflicts",
             Self::UbuntuCveTracker => "ubuntu-cve-tracker",
             Self::UbuntuVex => "ubuntu-vex",
-            Self::Usn => "ubuntu-usn",
+            Self::UbuntuUsn => "ubuntu-usn",
         }
     }
 }
