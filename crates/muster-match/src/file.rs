@@ -149,7 +149,9 @@ impl AdvisoryFile {
             return Err(Error::Damaged("its header does not match its checksum".into()));
         }
         let digest = *digest.first_chunk().unwrap_or(&[0; DIGEST]);
-        let built = Instant::from_second(u64_at(&prefix, 24).cast_signed()).ok();
+        // Zero stands for sources that tell no time.
+        let built = Some(u64_at(&prefix, 24).cast_signed()).filter(|seconds| *seconds != 0);
+        let built = built.and_then(|seconds| Instant::from_second(seconds).ok());
         let names =
             body.get(PREFIX + table..).and_then(|n| str::from_utf8(n).ok()).unwrap_or_default();
         let entries = body.get(PREFIX..PREFIX + table).unwrap_or_default().chunks_exact(ENTRY);

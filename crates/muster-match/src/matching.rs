@@ -304,15 +304,22 @@ impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
         }
     }
 
-    /// Returns the vulnerabilities that a missing notice of the same package already closes.
+    /// Returns the vulnerabilities that a notice of the same package speaks for: missing with it, or mended with it.
     fn covered(&self) -> HashSet<u32> {
-        let is_missing =
-            |o: &Outcome| matches!(o.verdict, Verdict::Missing | Verdict::MissingSubscription);
-        let notices = self.outcomes.iter().filter(|(_, o)| is_missing(o));
-        notices
-            .flat_map(|(advisory, _)| self.section.cves(*advisory))
-            .filter(|cve| self.outcomes.get(cve).is_some_and(is_missing))
-            .collect()
+        let is_missing = |v: Verdict| matches!(v, Verdict::Missing | Verdict::MissingSubscription);
+        let mut covered = HashSet::new();
+        for (notice, outcome) in &self.outcomes {
+            for cve in self.section.cves(*notice) {
+                let alone = self.outcomes.get(&cve).map(|o| o.verdict);
+                let same = |v: Verdict| {
+                    v == outcome.verdict || (is_missing(v) && is_missing(outcome.verdict))
+                };
+                if alone.is_some_and(same) {
+                    covered.insert(cve);
+                }
+            }
+        }
+        covered
     }
 
     fn shared(&self, outcome: &Outcome) -> Shared {
