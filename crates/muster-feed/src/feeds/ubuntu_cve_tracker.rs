@@ -6,12 +6,14 @@
 //! development are kept under those names and match no server.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::Read as _;
+use std::sync::LazyLock;
 
 use muster_core::advisory::{
     By, Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text,
 };
-use muster_core::catalog::{self, Distribution};
+use muster_core::catalog;
 use muster_core::time::Instant;
 
 use super::ecosystem::pocket_channel;
@@ -30,11 +32,7 @@ impl Feed for UbuntuCveTracker {
     }
 
     fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
-        let text = String::from_utf8_lossy(head);
-        if text
-            .lines()
-            .any(|line| line.starts_with("Candidate:") && line.len() > "Candidate: CVE".len())
-        {
+        if names_a_candidate(head) {
             return Recognised::Yes;
         }
         let parts: Vec<&str> = path.split(['/', '!']).collect();
@@ -67,19 +65,34 @@ impl Feed for UbuntuCveTracker {
                 format!("is longer than {LONGEST} bytes: passed over"),
             ));
         }
-        let text = String::from_utf8_lossy(&bytes);
-        let mut reading = Reading {
-            path: document.path,
-            distribution: catalog::distribution("ubuntu"),
-            sink,
-            record: Record::default(),
-            field: Field::None,
+        let text = match str::from_utf8(&bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(&bytes),
         };
+        let mut reading =
+            Reading { path: document.path, sink, record: Record::default(), field: Field::None };
         for (number, line) in (1_u64..).zip(text.lines()) {
             reading.line(number, line);
         }
         reading.end(&text);
     }
+}
+
+/// Ubuntu's releases by code name: nearly every line of the tracker asks for one.
+static RELEASES: LazyLock<HashMap<&str, String>> = LazyLock::new(|| {
+    let releases = catalog::distribution("ubuntu").map_or(&[][..], |d| d.releases);
+    releases.iter().filter_map(|r| Some((r.codename?, format!("ubuntu:{}", r.version)))).collect()
+});
+
+/// Tells whether a line names the CVE that the file is about.
+fn names_a_candidate(head: &[u8]) -> bool {
+    const KEY: &[u8] = b"Candidate:";
+    memchr::memmem::find_iter(head, KEY).any(|at| {
+        let begins = at.checked_sub(1).is_none_or(|before| head.get(before) == Some(&b'\n'));
+        let line = head.get(at..).unwrap_or_default();
+        let line = line.get(..memchr::memchr(b'\n', line).unwrap_or(line.len())).unwrap_or(line);
+        begins && line.trim_ascii_end().len() > "Candidate: CVE".len()
+    })
 }
 
 /// The field whose continuation lines are read.
@@ -95,7 +108,6 @@ enum Field {
 
 struct Reading<'t, 's> {
     path: &'s str,
-    distribution: Option<&'static Distribution>,
     sink: &'s mut dyn Sink,
     record: Record<'t>,
     field: Field,
@@ -184,7 +196,7 @@ impl<'t> Reading<'t, '_> {
             }
             return;
         };
-        let (release, channel) = self.place(pocket);
+        let (release, channel) = place(pocket);
         let version =
             |text: &'t str| (!text.is_empty() && !text.contains(' ')).then(|| Text::from(text));
         self.record.statements.push(Statement {
@@ -197,23 +209,6 @@ impl<'t> Reading<'t, '_> {
             word: value.into(),
             ..Statement::default()
         });
-    }
-
-    /// `jammy`, `esm-infra/bionic`, `trusty/esm`, `fips-updates/focal`; the rest keeps its own name.
-    fn place(&self, pocket: &'t str) -> (Text<'t>, Channel) {
-        let codename = |name: &str| {
-            self.distribution
-                .and_then(|d| d.codenamed(name))
-                .map(|r| Cow::Owned(format!("ubuntu:{}", r.version)))
-        };
-        let found = match pocket.split_once('/') {
-            None => codename(pocket).map(|release| (release, Channel::Base)),
-            Some((a, b)) => codename(a)
-                .or_else(|| codename(b))
-                .or_else(|| codename(b.split('/').next().unwrap_or(b)))
-                .map(|release| (release, pocket_channel(pocket))),
-        };
-        found.unwrap_or_else(|| (Cow::Owned(format!("ubuntu:{pocket}")), Channel::Other))
     }
 
     fn problem(&mut self, number: u64, what: String) {
@@ -231,6 +226,19 @@ impl<'t> Reading<'t, '_> {
         }
         self.sink.item(Item::Record(self.record));
     }
+}
+
+/// `jammy`, `esm-infra/bionic`, `trusty/esm`, `fips-updates/focal`; the rest keeps its own name.
+fn place(pocket: &str) -> (Text<'static>, Channel) {
+    let codename = |name: &str| RELEASES.get(name).map(|r| Cow::Borrowed(r.as_str()));
+    let found = match pocket.split_once('/') {
+        None => codename(pocket).map(|release| (release, Channel::Base)),
+        Some((a, b)) => codename(a)
+            .or_else(|| codename(b))
+            .or_else(|| codename(b.split('/').next().unwrap_or(b)))
+            .map(|release| (release, pocket_channel(pocket))),
+    };
+    found.unwrap_or_else(|| (Cow::Owned(format!("ubuntu:{pocket}")), Channel::Other))
 }
 
 fn append<'t>(to: &mut Text<'t>, text: &'t str) {
