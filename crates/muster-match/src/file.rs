@@ -12,6 +12,7 @@ use muster_core::advisory::{Record, SupportLine};
 use muster_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
+use crate::compile::block::Block;
 use crate::format::{
     DIGEST, ENTRY, Kind, MAGIC, MAX_BLOCK, MAX_HEADER, MAX_SECTION, PREFIX, VERSION, u32_at, u64_at,
 };
@@ -266,13 +267,15 @@ impl AdvisoryFile {
             if u64_at(at(middle), 0) < wanted { low = middle + 1 } else { high = middle }
         }
         let places = self.places()?;
-        let mut block = (u32::MAX, Vec::new());
+        let mut block = (u32::MAX, None);
         while low < count && u64_at(at(low), 0) == wanted {
             let (number, offset) = (u32_at(at(low), 8), u32_at(at(low), 12) as usize);
             if block.0 != number {
-                block = (number, self.block(&places, number)?);
+                block = (number, Some(self.block(&places, number)?));
             }
-            let (feed, record) = decode(block.1.get(offset..).unwrap_or_default())?.0;
+            let Some((feed, record, _)) = block.1.as_ref().and_then(|b| b.record(offset)) else {
+                return Err(Error::Damaged("a record cannot be understood".into()));
+            };
             if names(&record, id) {
                 take(
                     provenance.feeds.get(usize::from(feed)).map_or("unknown feed", |f| &f.name),
@@ -290,14 +293,16 @@ impl AdvisoryFile {
         let places = self.places()?;
         for number in 0..self.entry(Kind::Records)?.count {
             let block = self.block(&places, number)?;
-            let mut rest = &block[..];
-            while !rest.is_empty() {
-                let ((feed, record), after) = decode(rest)?;
+            let mut at = 0;
+            while !block.ends_at(at) {
+                let (feed, record, after) = block.record(at).ok_or_else(|| {
+                    Error::Damaged(format!("a record of the block {number} cannot be understood"))
+                })?;
                 take(
                     provenance.feeds.get(usize::from(feed)).map_or("unknown feed", |f| &f.name),
                     record,
                 );
-                rest = after;
+                at = after;
             }
         }
         Ok(())
@@ -319,7 +324,7 @@ impl AdvisoryFile {
         Ok(places)
     }
 
-    fn block(&self, places: &[u8], number: u32) -> Result<Vec<u8>, Error> {
+    fn block(&self, places: &[u8], number: u32) -> Result<Block, Error> {
         let entry = self.entry(Kind::Records)?;
         let damaged =
             |what: &str| Error::Damaged(format!("the block {number} of its records {what}"));
@@ -337,8 +342,9 @@ impl AdvisoryFile {
         if Some(&blake3::hash(&packed).as_bytes()[..]) != place.get(16..) {
             return Err(damaged("does not match its checksum"));
         }
-        zstd::bulk::decompress(&packed, MAX_BLOCK)
-            .map_err(|e| damaged(&format!("cannot be unpacked: {e}")))
+        let bytes = zstd::bulk::decompress(&packed, MAX_BLOCK)
+            .map_err(|e| damaged(&format!("cannot be unpacked: {e}")))?;
+        Block::new(&bytes).ok_or_else(|| damaged("cannot be understood"))
     }
 }
 
@@ -360,13 +366,6 @@ impl Entry {
 fn understand<'a, T: Deserialize<'a>>(kind: Kind, bytes: &'a [u8]) -> Result<T, Error> {
     postcard::from_bytes(bytes)
         .map_err(|e| Error::Damaged(format!("its section {kind:?} cannot be understood: {e}")))
-}
-
-type Decoded<'a> = ((u16, Record<'a>), &'a [u8]);
-
-fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Error> {
-    postcard::take_from_bytes(bytes)
-        .map_err(|e| Error::Damaged(format!("a record cannot be understood: {e}")))
 }
 
 /// Tells whether a record is filed under an id: its own, an alias, or a vulnerability it speaks of.

@@ -9,6 +9,7 @@
 //! with a fixed version, else the one with a word of its own, else the newer, else the one whose feed's name comes
 //! first. All of them stay in the cold part.
 
+pub(crate) mod block;
 mod records;
 mod section;
 mod strings;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 
+use hashbrown::HashMap;
 use muster_core::advisory::{
     By, Channel, Form, Item, Problem, Record, Sink, Statement, Status, SupportLine,
 };
@@ -32,16 +34,16 @@ use strings::{Strings, Word};
 /// Takes in feeds, gives out a file.
 pub struct Compiler {
     strings: Strings,
-    rows: Vec<Row>,
+    rows: HashMap<Word, Vec<Row>>,
     sources: Vec<RecordInfo>,
-    advisories: BTreeMap<Word, AdvisoryInfo>,
-    exploited: BTreeMap<Word, (Date, Option<Date>)>,
-    likelihoods: BTreeMap<Word, f32>,
+    advisories: HashMap<Word, AdvisoryInfo>,
+    exploited: HashMap<Word, (Date, Option<Date>)>,
+    likelihoods: HashMap<Word, f32>,
     archived: Vec<[Word; 4]>,
     calendar: BTreeMap<(String, String), SupportLine<'static>>,
     records: Records,
     feeds: Vec<FeedInfo>,
-    fragments: BTreeMap<(u16, Word), (u64, Option<Instant>)>,
+    fragments: HashMap<(u16, Word), (u64, Option<Instant>)>,
     feed: u16,
     frozen: bool,
     problems: Vec<Problem>,
@@ -51,7 +53,6 @@ pub struct Compiler {
 /// A statement, in numbers.
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    release: Word,
     package: Word,
     advisory: Word,
     introduced: Word,
@@ -153,16 +154,16 @@ impl Compiler {
     pub fn new(spool: File) -> io::Result<Self> {
         Ok(Self {
             strings: Strings::default(),
-            rows: Vec::new(),
+            rows: HashMap::new(),
             sources: Vec::new(),
-            advisories: BTreeMap::new(),
-            exploited: BTreeMap::new(),
-            likelihoods: BTreeMap::new(),
+            advisories: HashMap::new(),
+            exploited: HashMap::new(),
+            likelihoods: HashMap::new(),
             archived: Vec::new(),
             calendar: BTreeMap::new(),
             records: Records::new(spool)?,
             feeds: Vec::new(),
-            fragments: BTreeMap::new(),
+            fragments: HashMap::new(),
             feed: 0,
             frozen: false,
             problems: Vec::new(),
@@ -232,14 +233,8 @@ impl Compiler {
             self.failed = Some(error);
             return;
         }
-        let frozen_at = self.frozen.then(|| record.modified.or(record.published)).flatten();
-        for statement in &record.statements {
-            let release = self.strings.add(&statement.release);
-            let fragment = self.fragments.entry((self.feed, release)).or_insert((0, None));
-            fragment.0 += 1;
-            fragment.1 = fragment.1.max(frozen_at);
-        }
         if record.withdrawn.is_some() || record.form == Form::LivePatch {
+            record.statements.iter().for_each(|s| _ = self.place(record, s));
             return;
         }
         let id = match record.form {
@@ -250,10 +245,23 @@ impl Compiler {
         self.describe(advisory, record);
         let number = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
         self.sources.push(RecordInfo { modified: record.modified, feed: self.feed });
-        for statement in record.statements.iter().filter(|s| is_judged(s)) {
-            let row = self.row(advisory, number, statement);
-            self.rows.push(row);
+        for statement in &record.statements {
+            let release = self.place(record, statement);
+            if is_judged(statement) {
+                let row = self.row(advisory, number, statement);
+                self.rows.entry(release).or_default().push(row);
+            }
         }
+    }
+
+    /// Counts a statement for its feed and release, which is returned.
+    fn place(&mut self, record: &Record<'_>, statement: &Statement<'_>) -> Word {
+        let frozen = self.frozen.then(|| record.modified.or(record.published)).flatten();
+        let release = self.strings.add(&statement.release);
+        let fragment = self.fragments.entry((self.feed, release)).or_insert((0, None));
+        fragment.0 += 1;
+        fragment.1 = fragment.1.max(frozen);
+        release
     }
 
     fn describe(&mut self, advisory: Word, record: &Record<'_>) {
@@ -282,7 +290,6 @@ impl Compiler {
     fn row(&mut self, advisory: Word, record: u32, statement: &Statement<'_>) -> Row {
         let unfixed = !matches!(statement.status, Status::Fixed | Status::NotAffected);
         Row {
-            release: self.strings.add(&statement.release),
             package: self.strings.add(&statement.package),
             advisory,
             introduced: self.strings.option(statement.introduced.as_deref().filter(|v| *v != "0")),

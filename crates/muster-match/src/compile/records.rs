@@ -5,15 +5,16 @@ use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 
 use muster_core::advisory::Record;
 
+use super::block::Encoder;
 use crate::file::{INDEX_ENTRY, PLACE, hash};
 
 /// Unpacked bytes of a block: large enough to pack well, small enough to unpack for one record.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 1 << 20;
 
 pub(super) struct Records {
     spool: BufWriter<File>,
     written: u64,
-    block: Vec<u8>,
+    block: Encoder,
     places: Vec<(u64, u64, [u8; 32])>,
     index: Vec<(u64, u32, u32)>,
     packer: zstd::bulk::Compressor<'static>,
@@ -25,7 +26,7 @@ impl Records {
         Ok(Self {
             spool: BufWriter::new(spool),
             written: 0,
-            block: Vec::with_capacity(BLOCK * 2),
+            block: Encoder::default(),
             places: Vec::new(),
             index: Vec::new(),
             packer: zstd::bulk::Compressor::new(3)?,
@@ -34,7 +35,7 @@ impl Records {
 
     pub(super) fn add(&mut self, feed: u16, record: &Record<'_>) -> io::Result<()> {
         let place = u32::try_from(self.places.len()).map_err(io::Error::other)?;
-        let offset = u32::try_from(self.block.len()).map_err(io::Error::other)?;
+        let offset = self.block.add(feed, record)?;
         let mut ids: Vec<u64> = std::iter::once(&record.id)
             .chain(&record.cves)
             .chain(&record.aliases)
@@ -43,7 +44,6 @@ impl Records {
         ids.sort_unstable();
         ids.dedup();
         self.index.extend(ids.into_iter().map(|id| (id, place, offset)));
-        postcard::to_io(&(feed, record), &mut self.block).map_err(io::Error::other)?;
         if self.block.len() >= BLOCK { self.flush() } else { Ok(()) }
     }
 
@@ -51,11 +51,10 @@ impl Records {
         if self.block.is_empty() {
             return Ok(());
         }
-        let packed = self.packer.compress(&self.block)?;
+        let packed = self.packer.compress(&self.block.take()?)?;
         self.spool.write_all(&packed)?;
         self.places.push((self.written, packed.len() as u64, *blake3::hash(&packed).as_bytes()));
         self.written += packed.len() as u64;
-        self.block.clear();
         Ok(())
     }
 

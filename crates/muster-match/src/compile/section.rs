@@ -3,7 +3,9 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 
+use hashbrown::HashMap;
 use muster_core::advisory::{By, Channel, Status};
 use muster_core::catalog;
 use muster_core::kernel;
@@ -27,38 +29,63 @@ pub(super) struct Written {
     pub(super) advisories: u32,
 }
 
-/// Takes the rows out of the compiler, ordered by release, and in each release leaves the one record that counts.
+/// Takes the rows out of the compiler, release by release, and in each release leaves the one record that counts.
 pub(super) fn by_release(compiler: &mut Compiler) -> Vec<Release> {
-    let ranks = compiler.strings.ranks();
-    let rank = |word: Word| ranks.get(word.0 as usize).copied().unwrap_or(u32::MAX);
-    let mut rows = std::mem::take(&mut compiler.rows);
-    let key = |row: &Row| {
-        (rank(row.release), rank(row.package), row.by, rank(row.advisory), row.channel, row.record)
-    };
-    rows.sort_unstable_by_key(|row| (key(row), rank(row.fixed), rank(row.introduced)));
-    let mut releases: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-    for same in rows.chunk_by(|a, b| a.release == b.release) {
-        let Some(first) = same.first() else { continue };
-        releases.insert(compiler.strings.get(first.release).to_owned(), same.to_vec());
-    }
-    drop(rows);
+    let rows = std::mem::take(&mut compiler.rows);
+    let packages = compiler.strings.ranks(rows.values().flatten().map(|r| r.package));
+    let advisories = compiler.strings.ranks(rows.values().flatten().map(|r| r.advisory));
+    let mut releases: BTreeMap<String, Vec<Row>> = rows
+        .into_iter()
+        .map(|(name, rows)| {
+            let rows = in_order(&packages, &advisories, &rows);
+            (compiler.strings.get(name).to_owned(), rows)
+        })
+        .collect();
     for archived in &compiler.archived {
         releases.entry(compiler.strings.get(archived[0]).to_owned()).or_default();
     }
     releases
         .into_iter()
-        .map(|(name, rows)| {
-            let scheme = scheme_of(&name);
-            let rows = rows
-                .chunk_by(|a, b| {
-                    (a.package, a.by, a.advisory, a.channel)
-                        == (b.package, b.by, b.advisory, b.channel)
-                })
-                .flat_map(|same| the_one_that_counts(compiler, scheme, same))
-                .collect();
+        .map(|(name, mut rows)| {
+            keep_those_that_count(compiler, scheme_of(&name), &mut rows);
             Release { name, rows }
         })
         .collect()
+}
+
+/// Returns the rows by package, advisory and channel; within these as they came, so record by record.
+fn in_order(packages: &[u32], advisories: &[u32], rows: &[Row]) -> Vec<Row> {
+    let rank = |ranks: &[u32], word: Word| {
+        u128::from(ranks.get(word.0 as usize).copied().unwrap_or(u32::MAX))
+    };
+    let mut order: Vec<u128> = (0_u32..)
+        .zip(rows)
+        .map(|(at, row)| {
+            rank(packages, row.package) << 96
+                | u128::from(row.by as u8) << 88
+                | rank(advisories, row.advisory) << 56
+                | u128::from(row.channel as u8) << 48
+                | u128::from(at)
+        })
+        .collect();
+    order.sort_unstable();
+    order.iter().filter_map(|key| rows.get((key & 0xffff_ffff) as usize).copied()).collect()
+}
+
+/// Leaves, of the rows about one vulnerability in one channel and package, those of the one record that counts.
+fn keep_those_that_count(compiler: &Compiler, scheme: Scheme, rows: &mut Vec<Row>) {
+    let (mut from, mut to) = (0, 0);
+    while let Some(rest) = rows.get(from..).filter(|r| !r.is_empty()) {
+        let of = |row: &Row| (row.package, row.by, row.advisory, row.channel);
+        let same = rest.chunk_by(|a, b| of(a) == of(b)).next().unwrap_or_default();
+        let kept = the_one_that_counts(compiler, scheme, same);
+        let (skipped, length) = (kept.start, kept.len());
+        let whole = same.len();
+        rows.copy_within(from + skipped..from + skipped + length, to);
+        from += whole;
+        to += length;
+    }
+    rows.truncate(to);
 }
 
 /// Returns the order of versions in a release, or in a language's ecosystem.
@@ -79,8 +106,11 @@ fn scheme_of(release: &str) -> Scheme {
     }
 }
 
-/// Of the rows about one vulnerability in one channel and package, those of the one record that counts.
-fn the_one_that_counts(compiler: &Compiler, scheme: Scheme, same: &[Row]) -> Vec<Row> {
+/// Returns which of the rows about one vulnerability in one channel and package are of the one record that counts.
+fn the_one_that_counts(compiler: &Compiler, scheme: Scheme, same: &[Row]) -> Range<usize> {
+    if same.first().map(|r| r.record) == same.last().map(|r| r.record) {
+        return 0..same.len();
+    }
     let strings = &compiler.strings;
     let weight = |rows: &[Row]| {
         let info = rows.first().and_then(|r| compiler.sources.get(r.record as usize));
@@ -89,7 +119,7 @@ fn the_one_that_counts(compiler: &Compiler, scheme: Scheme, same: &[Row]) -> Vec
         let feed = info
             .and_then(|i| compiler.feeds.get(usize::from(i.feed)))
             .map_or("", |f| f.name.as_str());
-        (fixed, worded, info.and_then(|i| i.modified), Reverse(feed.to_owned()))
+        (fixed, worded, info.and_then(|i| i.modified), Reverse(feed))
     };
     let highest = |rows: &[Row]| {
         rows.iter()
@@ -97,13 +127,19 @@ fn the_one_that_counts(compiler: &Compiler, scheme: Scheme, same: &[Row]) -> Vec
             .filter(|f| *f != Word::NONE)
             .max_by(|a, b| scheme.compare_lenient(strings.get(*a), strings.get(*b)))
     };
-    let better = |a: &&[Row], b: &&[Row]| {
+    let better = |a: &[Row], b: &[Row]| {
         weight(a).cmp(&weight(b)).then_with(|| match (highest(a), highest(b)) {
             (Some(x), Some(y)) => scheme.compare_lenient(strings.get(x), strings.get(y)),
             (x, y) => x.is_some().cmp(&y.is_some()),
         })
     };
-    same.chunk_by(|a, b| a.record == b.record).max_by(better).unwrap_or_default().to_vec()
+    let mut from = 0;
+    let parts = same.chunk_by(|a, b| a.record == b.record).map(|part| {
+        let range = from..from + part.len();
+        from = range.end;
+        (part, range)
+    });
+    parts.max_by(|a, b| better(a.0, b.0)).map_or(0..0, |(_, range)| range)
 }
 
 /// Everything of a group but its members.
@@ -128,14 +164,14 @@ struct Tables {
     rows: Vec<u8>,
     words: Vec<u8>,
     text: Text,
-    word_numbers: BTreeMap<Word, u16>,
+    word_numbers: HashMap<Word, u16>,
 }
 
 /// The text of a section, each piece once.
 #[derive(Default)]
 struct Text {
     text: String,
-    places: BTreeMap<Word, u32>,
+    places: HashMap<Word, u32>,
 }
 
 impl Text {
@@ -335,7 +371,7 @@ impl Tables {
 struct Advisories {
     list: Vec<Word>,
     notices: usize,
-    numbers: BTreeMap<Word, u32>,
+    numbers: HashMap<Word, u32>,
 }
 
 impl Advisories {

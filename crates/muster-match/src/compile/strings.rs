@@ -44,13 +44,29 @@ impl Strings {
         if word == Word::NONE { "" } else { get(&self.text, &self.ends, word.0) }
     }
 
-    /// Returns for each text its place in the order of all texts; [`Word::NONE`] comes last.
-    pub(super) fn ranks(&self) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..u32::try_from(self.ends.len()).unwrap_or(u32::MAX)).collect();
-        order.sort_unstable_by(|&a, &b| self.get(Word(a)).cmp(self.get(Word(b))));
-        let mut ranks = vec![0; order.len()];
+    /// Returns all texts, one after the other.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns where each text ends.
+    pub(super) fn ends(&self) -> &[usize] {
+        &self.ends
+    }
+
+    /// Returns for each of some texts its place in their order, by its number; the others have none.
+    pub(super) fn ranks(&self, some: impl Iterator<Item = Word>) -> Vec<u32> {
+        let mut ranks = vec![u32::MAX; self.ends.len()];
+        let mut order = Vec::new();
+        for word in some {
+            if let Some(slot) = ranks.get_mut(word.0 as usize).filter(|r| **r == u32::MAX) {
+                *slot = 0;
+                order.push(word);
+            }
+        }
+        order.sort_unstable_by(|a, b| self.get(*a).cmp(self.get(*b)));
         for (rank, word) in (0_u32..).zip(order) {
-            if let Some(slot) = ranks.get_mut(word as usize) {
+            if let Some(slot) = ranks.get_mut(word.0 as usize) {
                 *slot = rank;
             }
         }

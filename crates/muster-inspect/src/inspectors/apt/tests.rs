@@ -196,8 +196,12 @@ fn vary(copy: &Copy, seed: u64, upgradable: &[&str]) {
     let mut pins = String::new();
     for _ in 0..dice.below(5) {
         let name = dice.one_of(upgradable).to_owned();
-        let package =
-            [name.clone(), format!("{}*", name.get(..3).unwrap_or(&name)), format!("src:{name}"), "*".to_owned()];
+        let package = [
+            name.clone(),
+            format!("{}*", name.get(..3).unwrap_or(&name)),
+            format!("src:{name}"),
+            "*".to_owned(),
+        ];
         let package = &package[dice.below(4)];
         let pin = dice.one_of(&[
             "release n=bookworm-security",
