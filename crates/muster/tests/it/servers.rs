@@ -42,12 +42,12 @@ pub(crate) fn release(origin: &str, suite: &str, codename: &str, label: &str) ->
 pub(crate) fn with_lists(root: &Folder, packages: &str, security: &str) {
     let lists = "var/lib/apt/lists";
     let (main, pocket) = (
-        format!("{lists}/deb.debian.org_debian_dists_bookworm"),
-        format!("{lists}/security.debian.org_debian-security_dists_bookworm-security"),
+        format!("{lists}/mirror.example.org_debian_dists_bookworm"),
+        format!("{lists}/security.example.org_debian-security_dists_bookworm-security"),
     );
     root.write(
         "etc/apt/sources.list",
-        "deb http://deb.debian.org/debian bookworm main\ndeb http://security.debian.org/debian-security bookworm-security main\n",
+        "deb http://mirror.example.org/debian bookworm main\ndeb http://security.example.org/debian-security bookworm-security main\n",
     )
     .write("var/lib/dpkg/arch", "amd64\n")
     .write(&format!("{main}_InRelease"), release("Debian", "oldstable", "bookworm", "Debian"))

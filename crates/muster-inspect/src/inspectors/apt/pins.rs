@@ -385,7 +385,7 @@ mod tests {
             version: "12.15".into(),
             component: "main".into(),
             architecture: "amd64".into(),
-            host: "deb.debian.org".into(),
+            host: "mirror.example.org".into(),
             by_default: 500,
         }
     }
@@ -411,7 +411,7 @@ mod tests {
             ("Package: src:curl\nPin: release o=Debian,l=Debian\nPin-Priority: 7", 7),
             ("Package: libcurl4:i386\nPin: release o=Debian\nPin-Priority: 7", 500),
             ("Package: libcurl4:any\nPin: release o=Debian\nPin-Priority: 7", 7),
-            ("Package: *\nPin: origin \"deb.debian.org\"\nPin-Priority: 9", 9),
+            ("Package: *\nPin: origin \"mirror.example.org\"\nPin-Priority: 9", 9),
             ("Package: *\nPin: release a=testing\nPin-Priority: 9", 500),
             ("Package: *\nPin: release stable\nPin-Priority: 9", 9),
             ("Package: *\nPin: release v=12*, c=main\nPin-Priority: 9", 9),

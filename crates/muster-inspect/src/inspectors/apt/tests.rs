@@ -207,7 +207,7 @@ fn vary(copy: &Copy, seed: u64, upgradable: &[&str]) {
             "release n=bookworm-security",
             "release n=bookworm",
             "release l=Debian-Security",
-            "origin deb.debian.org",
+            "origin mirror.example.org",
             "release oldstable",
             "release v=12*,c=main",
             "release o=Extra",
