@@ -283,7 +283,9 @@ fn interrupted(signal: rustix::process::Signal) {
     let mut cut = 0;
     for turn in 0_u64..24 {
         std::fs::write(&file, &old).unwrap();
-        let mut command = muster();
+        // Whoever runs the tests in the background may have them ignore Ctrl-C, which a child inherits.
+        let mut command = std::process::Command::new("env");
+        command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_muster")]);
         command.args(["feed", "build", "-o", &file, &folder.text("b")]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // No event tells how far the build is: the moments are spread over its time.
