@@ -1,5 +1,6 @@
 //! What a person types to mend something.
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
@@ -10,12 +11,48 @@ use crate::finding::Concerned;
 
 /// Returns the command that brings the packages up to date.
 pub fn upgrade(database: Database, packages: &[Concerned]) -> String {
-    let names: BTreeSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
-    let names: Vec<&str> = names.into_iter().collect();
+    let names: BTreeSet<&str> = packages.iter().map(|p| &*p.name).collect();
+    let names: Vec<Cow<'_, str>> = names.into_iter().map(word).collect();
     let command = match database {
         Database::Dpkg => "apt-get install --only-upgrade",
         Database::Rpm => "dnf upgrade",
         Database::Apk => "apk upgrade",
     };
-    format!("{command} {}", names.join(" "))
+    // No package is called so; if a server says that one is, its name must not become an option.
+    let options_end = if packages.iter().any(|p| p.name.starts_with('-')) { " --" } else { "" };
+    format!("{command}{options_end} {}", names.join(" "))
+}
+
+/// Quotes what a shell would not take as one plain word: the name comes from the server, and the line may be pasted.
+fn word(name: &str) -> Cow<'_, str> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"+-._:@".contains(&b);
+    if !name.is_empty() && name.bytes().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(format!("'{}'", name.replace('\'', "'\\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_never_more_than_a_name_to_a_shell() {
+        let concerned = |name: &str| Concerned {
+            name: name.into(),
+            architecture: "amd64".into(),
+            installed: "1".into(),
+            fixed: None,
+        };
+        for (names, command) in [
+            (&["g++-12", "libc6"][..], "apt-get install --only-upgrade g++-12 libc6"),
+            (&["a;reboot"], "apt-get install --only-upgrade 'a;reboot'"),
+            (&["it's"], "apt-get install --only-upgrade 'it'\\''s'"),
+            (&["-oX=y"], "apt-get install --only-upgrade -- '-oX=y'"),
+            (&[""], "apt-get install --only-upgrade ''"),
+        ] {
+            let packages: Vec<Concerned> = names.iter().map(|n| concerned(n)).collect();
+            assert_eq!(upgrade(Database::Dpkg, &packages), command);
+        }
+    }
 }

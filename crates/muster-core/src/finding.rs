@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::advisory::Channel;
-use crate::fact::TroubleKind;
+use crate::fact::{Package, TroubleKind};
 use crate::time::Date;
 use crate::verdict::Verdict;
 
@@ -13,13 +13,13 @@ use crate::verdict::Verdict;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// The advisory's id, or a name that stays the same from one inspection to the next.
-    pub id: String,
+    pub id: Arc<str>,
     /// What it comes to.
     pub verdict: Verdict,
     /// How bad it is.
     pub severity: Severity,
     /// One line for a person.
-    pub title: String,
+    pub title: Arc<str>,
     /// What to do, as a command where there is one. Findings that one update closes share it.
     pub action: Arc<str>,
     /// What it is about.
@@ -103,7 +103,7 @@ pub enum About {
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdvisoryFinding {
     /// The vulnerabilities, most recent first where the feed tells.
-    pub cves: Vec<String>,
+    pub cves: Vec<Arc<str>>,
     /// The source package, under the advisory's name for it.
     pub source: Arc<str>,
     /// The packages concerned. Findings that one update closes share them.
@@ -115,7 +115,7 @@ pub struct AdvisoryFinding {
     /// Whether it is a flaw of the kernel.
     pub kernel: bool,
     /// Which kernels it holds for.
-    pub of: Vec<KernelObject>,
+    pub of: Arc<[KernelObject]>,
     /// Whether only headers or documentation are installed: they cannot carry the flaw.
     pub headers_only: bool,
     /// The day the fix was published.
@@ -130,17 +130,29 @@ pub struct AdvisoryFinding {
     pub rule: Rule,
 }
 
-/// A package that a finding concerns.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A package that a finding concerns. A thousand findings may concern one package: they share its words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Concerned {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its architecture.
-    pub architecture: String,
+    pub architecture: Arc<str>,
     /// The version installed.
-    pub installed: String,
+    pub installed: Arc<str>,
     /// The version that mends it, or that is on offer.
-    pub fixed: Option<String>,
+    pub fixed: Option<Arc<str>>,
+}
+
+impl Concerned {
+    /// Names an installed package, and the version that mends it where there is one.
+    pub fn new(package: &Package, fixed: Option<&str>) -> Self {
+        Self {
+            name: package.name.as_str().into(),
+            architecture: package.architecture.as_str().into(),
+            installed: package.version.as_str().into(),
+            fixed: fixed.map(Arc::from),
+        }
+    }
 }
 
 /// The rule by which a package is held against an advisory.

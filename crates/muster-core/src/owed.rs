@@ -49,10 +49,10 @@ pub fn end_of_support(facts: &Facts, today: Date) -> Option<Finding> {
     };
     let successor = distribution.successor(release, today);
     Some(Finding {
-        id: format!("end-of-support:{}:{}", distribution.id, release.version),
+        id: format!("end-of-support:{}:{}", distribution.id, release.version).into(),
         verdict: Verdict::EndOfSupport,
         severity: Severity::Critical,
-        title: end_title(distribution, release, needs),
+        title: end_title(distribution, release, needs).into(),
         action: match (successor, needs) {
             (Some(next), None) => format!("upgrade to {} {}", distribution.name, next.version),
             (Some(next), Some(paid)) => {
@@ -156,12 +156,7 @@ pub fn archive_updates(
             candidate.kept_back.as_deref(),
         );
         let (packages, advisories) = groups.entry(key).or_default();
-        packages.push(Concerned {
-            name: candidate.name.clone(),
-            architecture: candidate.architecture.clone(),
-            installed: package.version.clone(),
-            fixed: Some(candidate.version.clone()),
-        });
+        packages.push(Concerned::new(package, Some(&candidate.version)));
         advisories.extend(candidate.advisories.iter().cloned());
         advisories.extend(closed_by(&candidate.source, &candidate.source_version));
     }
@@ -183,10 +178,10 @@ fn archive_update(
     let kind = if security { "security update" } else { "update" };
     let held = kept_back.map_or(String::new(), |why| format!(" ({why})"));
     Finding {
-        id: format!("archive-update:{pocket}:{source}"),
+        id: format!("archive-update:{pocket}:{source}").into(),
         verdict: if security { Verdict::Missing } else { Verdict::Owed },
         severity: Severity::Unknown,
-        title: format!("{source}: {kind} {version} in {pocket}{held}"),
+        title: format!("{source}: {kind} {version} in {pocket}{held}").into(),
         action: match kept_back {
             Some(why) => format!("kept back: {why}"),
             None => crate::action::upgrade(database, &packages),
@@ -239,7 +234,7 @@ fn stale(archive: &Archive, now: Instant) -> Option<Trouble> {
 
 fn trouble(trouble: Trouble) -> Finding {
     Finding {
-        id: format!("update-channel:{}:{}", trouble.kind.name(), trouble.subject),
+        id: format!("update-channel:{}:{}", trouble.kind.name(), trouble.subject).into(),
         verdict: Verdict::Owed,
         severity: match trouble.kind {
             TroubleKind::SourceUnsigned | TroubleKind::SecuritySourceMissing => Severity::High,
@@ -250,7 +245,7 @@ fn trouble(trouble: Trouble) -> Finding {
             | TroubleKind::AutomaticFailing => Severity::Medium,
             TroubleKind::AutomaticOff | TroubleKind::SourceStale => Severity::Low,
         },
-        title: format!("{}: {}", trouble.subject, trouble.why),
+        title: format!("{}: {}", trouble.subject, trouble.why).into(),
         action: trouble.remedy.unwrap_or_default().into(),
         about: About::UpdateChannel(UpdateChannel {
             problem: trouble.kind,
@@ -263,12 +258,8 @@ fn trouble(trouble: Trouble) -> Finding {
 pub fn third_party(facts: &Facts) -> Vec<Finding> {
     let mut origins: BTreeMap<&str, Vec<Concerned>> = BTreeMap::new();
     for package in facts.packages.iter().filter(|p| is_third_party(p, facts)) {
-        origins.entry(package.origin.as_deref().unwrap_or_default()).or_default().push(Concerned {
-            name: package.name.clone(),
-            architecture: package.architecture.clone(),
-            installed: package.version.clone(),
-            fixed: None,
-        });
+        let origin = package.origin.as_deref().unwrap_or_default();
+        origins.entry(origin).or_default().push(Concerned::new(package, None));
     }
     origins
         .into_iter()
@@ -276,12 +267,13 @@ pub fn third_party(facts: &Facts) -> Vec<Finding> {
             let count = packages.len();
             let packages_word = if count == 1 { "1 package" } else { &format!("{count} packages") };
             Finding {
-                id: format!("third-party:{origin}"),
+                id: format!("third-party:{origin}").into(),
                 verdict: Verdict::Unknown,
                 severity: Severity::Unknown,
                 title: format!(
                     "{packages_word} from {origin}: no advisory of the distribution speaks for them"
-                ),
+                )
+                .into(),
                 action: "watch the announcements of that origin yourself".into(),
                 about: About::ThirdParty(ThirdParty { packages, origin: origin.to_string() }),
             }
@@ -308,10 +300,10 @@ pub fn reboot(facts: &Facts) -> Option<Finding> {
         ),
     };
     Some(Finding {
-        id: "reboot".to_owned(),
+        id: "reboot".into(),
         verdict: Verdict::Owed,
         severity: Severity::Medium,
-        title: why.clone(),
+        title: why.as_str().into(),
         action: "reboot".into(),
         about: About::Reboot(RebootOwed { why, packages: reboot.packages.clone() }),
     })

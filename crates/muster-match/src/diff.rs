@@ -1,6 +1,7 @@
 //! What opens and what closes from one compiled release to the next.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use muster_core::advisory::{By, Channel, Status};
 
@@ -12,7 +13,7 @@ pub struct Change {
     /// The package.
     pub package: String,
     /// The advisory.
-    pub id: String,
+    pub id: Arc<str>,
     /// The channel.
     pub channel: Channel,
     /// What was said; nothing: it is new.
@@ -63,7 +64,7 @@ impl Change {
     }
 }
 
-type Key = (String, By, String, Channel);
+type Key = (String, By, Arc<str>, Channel);
 
 /// Lists what changed, in the order of packages and ids.
 pub fn changes(old: Option<&Section<'_>>, new: Option<&Section<'_>>) -> Vec<Change> {

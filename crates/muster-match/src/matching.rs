@@ -9,15 +9,15 @@ mod archived;
 mod installed;
 mod lines;
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use muster_core::action;
 use muster_core::advisory::{By, Channel, Status};
-use muster_core::fact::{Database, Facts, Obstacle, Package};
+use muster_core::fact::{Database, Facts, Obstacle};
 use muster_core::finding::{About, AdvisoryFinding, Concerned, Finding, Fix, KernelObject, Rule};
 use muster_core::time::Date;
 use muster_core::verdict::{self, Position, Verdict};
@@ -25,20 +25,19 @@ use muster_core::verdict::{self, Position, Verdict};
 use crate::section::{Group, Package as Listed, Section};
 use installed::{Installed, Role, Unit};
 
-pub use archived::archived;
 pub use installed::kernel_release;
-pub use lines::kernel_lines;
 
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Matched {
-    /// One finding for each advisory and source package.
+    /// One finding for each advisory and source package, then those on kernel lines and on the security archive.
     pub findings: Vec<Finding>,
     /// What could not be judged.
     pub obstacles: Vec<Obstacle>,
 }
 
-/// Judges every package of `facts` by `section`; `all` also tells what is fixed or not affected.
+/// Judges every package of `facts` by `section`, the kernel lines, and what lies in the release's security archive; `all`
+/// also tells what is fixed or not affected.
 pub fn judge(section: &Section<'_>, database: Database, facts: &Facts, all: bool) -> Matched {
     let installed = Installed::of(database, facts);
     let server = Server { database, granted: granted(facts), all };
@@ -62,6 +61,8 @@ pub fn judge(section: &Section<'_>, database: Database, facts: &Facts, all: bool
         judging.finish(&mut matched.findings);
         matched.obstacles.extend(fips_obstacle(source, units));
     }
+    matched.findings.extend(lines::kernel_lines(section, database, &installed));
+    matched.findings.extend(archived::archived(section, database, facts));
     matched
 }
 
@@ -90,6 +91,7 @@ struct Server {
 /// What was judged of one advisory and one source package.
 #[derive(Clone, Debug)]
 struct Outcome {
+    advisory: u32,
     verdict: Verdict,
     /// The group that decided, by its number in the judging.
     decided: u32,
@@ -111,54 +113,82 @@ struct Decided<'a> {
 type Provisional = (Verdict, u32);
 
 /// Packages of one source that share a version and a module stream: they share every verdict.
-struct Class<'f> {
-    packages: Vec<&'f Package>,
+struct Class {
+    packages: Vec<Concerned>,
     kernel: bool,
     code: bool,
-    objects: BTreeSet<KernelObject>,
+    objects: Arc<[KernelObject]>,
+    /// The command that brings them up to date.
+    upgrade: OnceCell<Arc<str>>,
 }
 
-impl<'f> Class<'f> {
-    fn of(units: &[&Unit<'f>]) -> Self {
-        let mut class =
-            Self { packages: Vec::new(), kernel: false, code: false, objects: BTreeSet::new() };
-        for unit in units {
-            class.packages.push(unit.package);
-            match &unit.role {
-                Role::Kernel(objects) => {
-                    class.kernel = true;
-                    class.objects.extend(objects);
-                }
-                Role::Code => class.code = true,
-                Role::Headers => {}
-            }
-        }
-        class
+impl Class {
+    fn of(units: &[&Unit<'_>]) -> Self {
+        let objects = units.iter().flat_map(|unit| match &unit.role {
+            Role::Kernel(objects) => &objects[..],
+            Role::Code | Role::Headers => &[],
+        });
+        Self::new(
+            units.iter().map(|unit| Concerned::new(unit.package, None)).collect(),
+            objects.copied().collect(),
+            units.iter().any(|unit| matches!(unit.role, Role::Kernel(_))),
+            units.iter().any(|unit| unit.role == Role::Code),
+        )
+    }
+
+    /// Returns one class of all the packages of several.
+    fn join(classes: &[&Self]) -> Self {
+        Self::new(
+            classes.iter().flat_map(|class| class.packages.iter().cloned()).collect(),
+            classes.iter().flat_map(|class| class.objects.iter().copied()).collect(),
+            classes.iter().any(|class| class.kernel),
+            classes.iter().any(|class| class.code),
+        )
+    }
+
+    fn new(
+        mut packages: Vec<Concerned>,
+        mut objects: Vec<KernelObject>,
+        kernel: bool,
+        code: bool,
+    ) -> Self {
+        packages.sort_unstable();
+        packages.dedup();
+        objects.sort_unstable();
+        objects.dedup();
+        Self { packages, kernel, code, objects: objects.into(), upgrade: OnceCell::new() }
+    }
+
+    fn upgrade(&self, database: Database) -> Arc<str> {
+        let made = || action::upgrade(database, &self.packages).into();
+        Arc::clone(self.upgrade.get_or_init(made))
     }
 }
 
 /// What the findings that one update closes have in common.
-#[derive(Clone)]
 struct Shared {
     packages: Arc<[Concerned]>,
     action: Arc<str>,
     word: Arc<str>,
     kernel: bool,
-    code: bool,
-    objects: Vec<KernelObject>,
+    headers_only: bool,
+    objects: Arc<[KernelObject]>,
+    /// The title of the latest of them, and the number of vulnerabilities that it speaks of.
+    title: Option<(usize, Arc<str>)>,
 }
 
 /// The judging of one source package.
-struct Judging<'j, 'a, 'f> {
+struct Judging<'j, 'a> {
     section: &'j Section<'a>,
     server: &'j Server,
     source: &'j str,
     decided: Vec<Decided<'a>>,
-    classes: Vec<Class<'f>>,
-    outcomes: HashMap<u32, Outcome>,
+    classes: Vec<Class>,
+    /// In the order in which they came about; then one for each advisory, in the order of their numbers.
+    outcomes: Vec<Outcome>,
 }
 
-impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
+impl<'j, 'a> Judging<'j, 'a> {
     fn of(section: &'j Section<'a>, server: &'j Server, source: &'j str) -> Self {
         Self {
             section,
@@ -166,19 +196,19 @@ impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
             source,
             decided: Vec::new(),
             classes: Vec::new(),
-            outcomes: HashMap::new(),
+            outcomes: Vec::new(),
         }
     }
 
     /// Judges the installed packages that one entry of the release names, by their own version or their source's.
-    fn package(&mut self, listed: &Listed<'a>, units: &[Unit<'f>], by: By) {
+    fn package(&mut self, listed: &Listed<'a>, units: &[Unit<'_>], by: By) {
         let versions = self.section.versions(listed);
         let groups: Vec<(Group<'a>, u32)> = self
             .section
             .groups(listed)
             .map(|group| (group, self.decide(&group, &versions)))
             .collect();
-        let mut classes: BTreeMap<(&str, Option<&str>), Vec<&Unit<'f>>> = BTreeMap::new();
+        let mut classes: BTreeMap<(&str, Option<&str>), Vec<&Unit<'_>>> = BTreeMap::new();
         for unit in units.iter().filter(|u| u.role != Role::Kernel(Vec::new())) {
             let version =
                 if by == By::Source { &unit.source_version } else { unit.package.version.as_str() };
@@ -271,36 +301,45 @@ impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
     }
 
     fn add(&mut self, advisory: u32, (verdict, decided): Provisional, class: u32) {
-        let new = Outcome { verdict, decided, class, more: Vec::new() };
-        let outcome = self.outcomes.entry(advisory).or_insert_with(|| new.clone());
-        let worst = verdict::worst(outcome.verdict, verdict);
-        if worst != outcome.verdict {
-            // What a milder verdict gathered is not what the finding is about.
-            *outcome = new;
-        } else if verdict == worst && outcome.class != class && outcome.more.last() != Some(&class)
-        {
-            outcome.more.push(class);
-        }
+        self.outcomes.push(Outcome { advisory, verdict, decided, class, more: Vec::new() });
     }
 
-    fn finish(self, findings: &mut Vec<Finding>) {
+    /// Makes one outcome of those that several versions of a package came to.
+    fn merge(&mut self) {
+        self.outcomes.sort_by_key(|outcome| outcome.advisory);
+        self.outcomes.dedup_by(|new, outcome| {
+            if new.advisory != outcome.advisory {
+                return false;
+            }
+            let worst = verdict::worst(outcome.verdict, new.verdict);
+            if worst != outcome.verdict {
+                // What a milder verdict gathered is not what the finding is about.
+                std::mem::swap(outcome, new);
+            } else if new.verdict == worst
+                && outcome.class != new.class
+                && outcome.more.last() != Some(&new.class)
+            {
+                outcome.more.push(new.class);
+            }
+            true
+        });
+    }
+
+    fn finish(mut self, findings: &mut Vec<Finding>) {
+        self.merge();
         let covered = self.covered();
-        let mut advisories: Vec<u32> =
-            self.outcomes.keys().copied().filter(|a| !covered.contains(a)).collect();
-        advisories.sort_unstable();
         let source: Arc<str> = self.source.into();
         let mut shared: HashMap<(u32, u32), Shared> = HashMap::new();
-        for advisory in advisories {
-            let Some(outcome) = self.outcomes.get(&advisory) else { continue };
-            let common = if outcome.more.is_empty() {
-                shared
+        findings.reserve(self.outcomes.len());
+        for outcome in self.outcomes.iter().filter(|o| !covered.contains(&o.advisory)) {
+            findings.push(if outcome.more.is_empty() {
+                let common = shared
                     .entry((outcome.decided, outcome.class))
-                    .or_insert_with(|| self.shared(outcome))
-                    .clone()
+                    .or_insert_with(|| self.shared(outcome));
+                self.finding(&source, outcome, common)
             } else {
-                self.shared(outcome)
-            };
-            findings.push(self.finding(&source, advisory, outcome, common));
+                self.finding(&source, outcome, &mut self.shared(outcome))
+            });
         }
     }
 
@@ -308,9 +347,10 @@ impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
     fn covered(&self) -> HashSet<u32> {
         let is_missing = |v: Verdict| matches!(v, Verdict::Missing | Verdict::MissingSubscription);
         let mut covered = HashSet::new();
-        for (notice, outcome) in &self.outcomes {
-            for cve in self.section.cves(*notice) {
-                let alone = self.outcomes.get(&cve).map(|o| o.verdict);
+        for outcome in &self.outcomes {
+            for cve in self.section.cves(outcome.advisory) {
+                let alone = self.outcomes.binary_search_by_key(&cve, |o| o.advisory).ok();
+                let alone = alone.and_then(|at| self.outcomes.get(at)).map(|o| o.verdict);
                 let same = |v: Verdict| {
                     v == outcome.verdict || (is_missing(v) && is_missing(outcome.verdict))
                 };
@@ -323,27 +363,29 @@ impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
     }
 
     fn shared(&self, outcome: &Outcome) -> Shared {
+        let named = std::iter::once(&outcome.class).chain(&outcome.more);
+        let classes: Vec<&Class> =
+            named.filter_map(|class| self.classes.get(*class as usize)).collect();
+        match classes[..] {
+            [class] => self.shared_by(outcome, class),
+            _ => self.shared_by(outcome, &Class::join(&classes)),
+        }
+    }
+
+    fn shared_by(&self, outcome: &Outcome, class: &Class) -> Shared {
         let decided = self.decided_by(outcome);
-        let classes = || {
-            std::iter::once(&outcome.class)
-                .chain(&outcome.more)
-                .filter_map(|c| self.classes.get(*c as usize))
-        };
-        let mut packages: Vec<Concerned> = classes()
-            .flat_map(|class| &class.packages)
-            .map(|p| concerned(p, decided.fixed))
-            .collect();
-        packages.sort();
-        packages.dedup();
-        let objects: BTreeSet<KernelObject> =
-            classes().flat_map(|class| class.objects.iter().copied()).collect();
+        let fixed: Option<Arc<str>> = decided.fixed.map(Arc::from);
+        let packages = class.packages.iter();
         Shared {
-            action: self.action(outcome.verdict, decided.channel, &packages, &objects).into(),
-            packages: packages.into(),
+            action: self.action(outcome.verdict, decided.channel, class),
+            packages: packages
+                .map(|concerned| Concerned { fixed: fixed.clone(), ..concerned.clone() })
+                .collect(),
             word: decided.word.into(),
-            kernel: classes().any(|class| class.kernel),
-            code: classes().any(|class| class.code),
-            objects: objects.into_iter().collect(),
+            kernel: class.kernel,
+            headers_only: !class.kernel && !class.code,
+            objects: Arc::clone(&class.objects),
+            title: None,
         }
     }
 
@@ -354,19 +396,13 @@ impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
             .expect("an outcome names a group that was numbered")
     }
 
-    fn finding(
-        &self,
-        source: &Arc<str>,
-        number: u32,
-        outcome: &Outcome,
-        shared: Shared,
-    ) -> Finding {
-        let advisory = self.section.advisory(number);
+    fn finding(&self, source: &Arc<str>, outcome: &Outcome, shared: &mut Shared) -> Finding {
+        let advisory = self.section.advisory(outcome.advisory);
         let id = self.section.id(&advisory);
         let (mut severity, mut likelihood) = (advisory.severity, advisory.likelihood);
-        let mut exploited = self.section.exploited(number);
+        let mut exploited = self.section.exploited(outcome.advisory);
         let mut cves = Vec::new();
-        for member in self.section.cves(number) {
+        for member in self.section.cves(outcome.advisory) {
             let flaw = self.section.advisory(member);
             severity = severity.max(flaw.severity);
             likelihood = [likelihood, flaw.likelihood].into_iter().flatten().max_by(f32::total_cmp);
@@ -374,20 +410,24 @@ impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
             cves.push(self.section.id(&flaw));
         }
         if !advisory.notice && id.starts_with("CVE-") {
-            cves.push(id.clone());
+            cves.push(Arc::clone(&id));
         }
         let decided = self.decided_by(outcome);
-        let headers_only = !shared.kernel && !shared.code;
+        let title = match &shared.title {
+            Some((count, title)) if *count == cves.len() => Arc::clone(title),
+            _ => title(self.source, outcome.verdict, cves.len(), decided, shared.headers_only),
+        };
+        shared.title = Some((cves.len(), Arc::clone(&title)));
         Finding {
-            title: title(self.source, outcome.verdict, cves.len(), decided, headers_only),
-            action: shared.action,
+            title,
+            action: Arc::clone(&shared.action),
             id,
             verdict: outcome.verdict,
             severity,
             about: About::Advisory(AdvisoryFinding {
                 cves,
                 source: Arc::clone(source),
-                packages: shared.packages,
+                packages: Arc::clone(&shared.packages),
                 fix: match outcome.verdict {
                     Verdict::Missing => Fix::Here,
                     Verdict::MissingSubscription => Fix::Subscription,
@@ -395,34 +435,35 @@ impl<'j, 'a, 'f> Judging<'j, 'a, 'f> {
                 },
                 channel: decided.channel,
                 kernel: shared.kernel,
-                of: shared.objects,
-                headers_only,
+                of: Arc::clone(&shared.objects),
+                headers_only: shared.headers_only,
                 published: decided.published.or(advisory.published),
                 exploited,
                 likelihood,
-                word: shared.word,
+                word: Arc::clone(&shared.word),
                 rule: rule(self.server.database, shared.kernel),
             }),
         }
     }
 
-    fn action(
-        &self,
-        verdict: Verdict,
-        channel: Channel,
-        packages: &[Concerned],
-        objects: &BTreeSet<KernelObject>,
-    ) -> Cow<'static, str> {
-        if objects.len() == 1 && objects.contains(&KernelObject::Running) {
+    fn action(&self, verdict: Verdict, channel: Channel, class: &Class) -> Arc<str> {
+        if *class.objects == [KernelObject::Running] {
             return "reboot into the kernel that is installed".into();
         }
-        let upgrade = || action::upgrade(self.server.database, packages);
+        let upgrade = || class.upgrade(self.server.database);
         match verdict {
-            Verdict::Missing => upgrade().into(),
-            Verdict::MissingSubscription => format!("attach {}, then {}", channel.subscription().unwrap_or("the subscription"), upgrade()).into(),
+            Verdict::Missing => upgrade(),
+            Verdict::MissingSubscription => {
+                let subscription = channel.subscription().unwrap_or("the subscription");
+                format!("attach {subscription}, then {}", upgrade()).into()
+            }
             Verdict::NoFix => "no fix yet: limit who can reach it".into(),
-            Verdict::WontFix => "the vendor will not fix it: remove the package, or limit who can reach it".into(),
-            Verdict::EndOfSupport => "nobody fixes it for this release any more: upgrade the release, or remove the package".into(),
+            Verdict::WontFix => {
+                "the vendor will not fix it: remove the package, or limit who can reach it".into()
+            }
+            Verdict::EndOfSupport => {
+                "nobody fixes it for this release any more: upgrade the release, or remove the package".into()
+            }
             Verdict::Unknown => "the vendor cannot tell: treat it as affected".into(),
             Verdict::Fixed | Verdict::NotAffected | Verdict::Owed => "".into(),
         }
@@ -476,15 +517,6 @@ fn is_open(verdict: Verdict) -> bool {
     !matches!(verdict, Verdict::Fixed | Verdict::NotAffected)
 }
 
-fn concerned(package: &Package, fixed: Option<&str>) -> Concerned {
-    Concerned {
-        name: package.name.clone(),
-        architecture: package.architecture.clone(),
-        installed: package.version.clone(),
-        fixed: fixed.map(str::to_owned),
-    }
-}
-
 fn choose(old: Provisional, new: Provisional, by: fn(Verdict, Verdict) -> Verdict) -> Provisional {
     if by(old.0, new.0) == old.0 { old } else { new }
 }
@@ -495,7 +527,7 @@ fn title(
     cves: usize,
     decided: Decided<'_>,
     headers_only: bool,
-) -> String {
+) -> Arc<str> {
     let mut title = String::with_capacity(
         source.len() + decided.word.len().max(decided.fixed.unwrap_or_default().len()) + 64,
     );
@@ -518,7 +550,7 @@ fn title(
     if headers_only {
         title.push_str(" (headers only)");
     }
-    title
+    title.into()
 }
 
 fn rule(database: Database, kernel: bool) -> Rule {
@@ -534,14 +566,21 @@ fn rule(database: Database, kernel: bool) -> Rule {
 /// Returns the version that a feed means when it names the installed build with another epoch.
 ///
 /// The file names of an archive leave the epoch out, so no archive holds two builds that differ in nothing else: a fix
-/// in `1:1.0-2` is the build `1.0-2` that is installed, and the epoch was mistaken in one of the two places.
+/// in `1:1.0-2` is the build `1.0-2` that is installed, and the epoch was mistaken in one of the two places. The
+/// versions are in order: where the first and the last have the epoch of the installed one, so have all.
 fn same_build<'v>(database: Database, versions: &[&'v str], version: &'v str) -> &'v str {
-    fn build(version: &str) -> &str {
-        version.split_once(':').map_or(version, |(_, build)| build)
+    fn parts(version: &str) -> (&str, &str) {
+        version.split_once(':').unwrap_or(("0", version))
     }
-    let revised = build(version).contains('-');
-    let named = versions.iter().find(|v| build(v) == build(version));
-    named.copied().filter(|_| database == Database::Dpkg && revised).unwrap_or(version)
+    let (epoch, build) = parts(version);
+    let other_epoch = |v: Option<&&str>| v.is_some_and(|v| parts(v).0 != epoch);
+    if database != Database::Dpkg
+        || !build.contains('-')
+        || !(other_epoch(versions.first()) || other_epoch(versions.last()))
+    {
+        return version;
+    }
+    versions.iter().find(|v| parts(v).1 == build).copied().unwrap_or(version)
 }
 
 /// Returns the field's word for a status that came without one of the vendor's own.

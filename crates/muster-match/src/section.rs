@@ -6,6 +6,8 @@
 //! A *group* is a set of advisories of one package that share everything a verdict depends on: an update that closes
 //! forty CVEs is one group of forty rows of four bytes.
 
+use std::sync::Arc;
+
 use muster_core::advisory::{By, Channel, Status};
 use muster_core::finding::Severity;
 use muster_core::time::Date;
@@ -207,7 +209,7 @@ impl<'a> Section<'a> {
     /// Returns the versions that the package's groups speak of, oldest first.
     pub fn versions(&self, package: &Package<'a>) -> Vec<&'a str> {
         let entries = self.versions.range(package.versions.0, package.versions.1);
-        entries.into_iter().flatten().map(|entry| self.text_at(entry, 0)).collect()
+        entries.map_or(Vec::new(), |entries| entries.map(|e| self.text_at(e, 0)).collect())
     }
 
     /// Returns the package's groups.
@@ -262,10 +264,10 @@ impl<'a> Section<'a> {
     }
 
     /// Returns an advisory's id.
-    pub fn id(&self, advisory: &Advisory) -> String {
+    pub fn id(&self, advisory: &Advisory) -> Arc<str> {
         match advisory.id {
-            PackedId::Cve { year, number } => format!("CVE-{year}-{number:04}"),
-            PackedId::Text { offset, length } => self.text(offset, length).to_owned(),
+            PackedId::Cve { year, number } => cve(year, number),
+            PackedId::Text { offset, length } => self.text(offset, length).into(),
         }
     }
 
@@ -336,6 +338,26 @@ impl<'a> Section<'a> {
         }
         None
     }
+}
+
+/// Returns `CVE-year-number`, whose number has at least four digits: written from its end, thousands of times a report.
+fn cve(year: u16, number: u32) -> Arc<str> {
+    let mut text = [0_u8; 20];
+    let mut room = text.iter_mut().rev();
+    let mut put = |byte: u8| *room.next().expect("two numbers of 16 and 32 bits fit") = byte;
+    let mut length = 0;
+    for (mut number, mark) in [(number, b'-'), (u32::from(year), b'-')] {
+        let mut digits = 0;
+        while number > 0 || digits < 4 {
+            put(b'0' + u8::try_from(number % 10).expect("a digit is small"));
+            (number, digits) = (number / 10, digits + 1);
+        }
+        put(mark);
+        length += digits + 1;
+    }
+    b"EVC".iter().for_each(|letter| put(*letter));
+    let text = text.get(text.len() - (length + 3)..).unwrap_or_default();
+    str::from_utf8(text).expect("letters and digits are text").into()
 }
 
 /// Statuses in the order in which groups number them.

@@ -48,7 +48,9 @@ fn set_limits(limits: &Limits) -> Result<(), String> {
         // Whoever runs this may have set it lower; no one but root may set it higher again.
         let present = rustix::process::getrlimit(resource).maximum;
         let limit = present.map_or(limit, |present| present.min(limit));
-        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+        // Without leave to call setrlimit(2) the soft limit of descriptors holds; valgrind keeps some above the hard one.
+        let maximum = if resource == Resource::Nofile { present } else { Some(limit) };
+        let limit = Rlimit { current: Some(limit), maximum };
         rustix::process::setrlimit(resource, limit)
             .map_err(|e| format!("the child cannot limit its {resource:?}: {e}"))?;
     }

@@ -2,7 +2,6 @@
 //!
 //! Every format and every exit status is a filter of [`Report`].
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use muster_core::catalog::Support;
@@ -53,17 +52,16 @@ impl Report {
             facts.os.found().map_or(SupportState { state: Support::Unknown, ends: None }, |os| {
                 owed::support(os, today)
             });
-        let mut findings: Vec<Finding> = owed::end_of_support(&facts, today).into_iter().collect();
+        let mut findings: Vec<Finding> = Vec::new();
         let database = facts.database.found().copied();
         let section = release_section(&facts, file, &mut unknown)?;
         if let (Some(bytes), Some(database)) = (&section, database) {
             let section = Section::new(bytes)?;
             let matched = matching::judge(&section, database, &facts, question.all);
-            findings.extend(matched.findings);
+            findings = matched.findings;
             unknown.extend(matched.obstacles);
-            findings.extend(matching::kernel_lines(&section, database, &facts));
-            findings.extend(matching::archived(&section, database, &facts));
         }
+        findings.extend(owed::end_of_support(&facts, today));
         if let Some(database) = database {
             let closed = ClosedBy::of(&findings, database);
             findings.extend(owed::archive_updates(&facts, database, &|source, version| {
@@ -271,29 +269,30 @@ pub(crate) fn source(finding: &Finding) -> Option<&str> {
     }
 }
 
-/// Puts findings into the order of urgency, then of names. Each key is made once.
-fn sort(findings: &mut Vec<Finding>) {
-    let mut keys: Vec<_> =
+/// Puts findings into the order of urgency; those as urgent as each other stay in the order of their names, in which they
+/// came. Each key is made once, each finding is moved once.
+fn sort(findings: &mut [Finding]) {
+    let mut order: Vec<(u64, usize)> =
         findings.iter().enumerate().map(|(at, finding)| (urgency(finding), at)).collect();
-    keys.sort_unstable_by(|(a, i), (b, j)| {
-        let names = |at: usize| findings.get(at).map(name);
-        a.cmp(b).then_with(|| names(*i).cmp(&names(*j))).then_with(|| i.cmp(j))
-    });
-    let mut unsorted: Vec<Option<Finding>> =
-        std::mem::take(findings).into_iter().map(Some).collect();
-    findings
-        .extend(keys.into_iter().filter_map(|(_, at)| unsorted.get_mut(at).and_then(Option::take)));
-}
-
-fn name(finding: &Finding) -> (&str, &str) {
-    (source(finding).unwrap_or_default(), &finding.id)
+    order.sort_unstable();
+    for at in 0..findings.len() {
+        // What was to come here may have made room before.
+        let mut from = at;
+        loop {
+            from = order.get(from).map_or(at, |(_, from)| *from);
+            if from >= at {
+                break;
+            }
+        }
+        findings.swap(at, from);
+    }
 }
 
 /// Orders findings: what must be done first comes first.
 ///
 /// Known exploitation, then the end of all fixes, then likelihood, severity, reach (a kernel that runs) and age. What
 /// cannot be done anything about comes after what can.
-pub(crate) fn urgency(finding: &Finding) -> impl Ord + use<> {
+pub(crate) fn urgency(finding: &Finding) -> u64 {
     let actionable = match finding.verdict {
         Verdict::Missing | Verdict::EndOfSupport => 0,
         Verdict::Owed => {
@@ -316,21 +315,27 @@ pub(crate) fn urgency(finding: &Finding) -> impl Ord + use<> {
     };
     let release = matches!(finding.about, About::EndOfSupport(_) | About::KernelLine(_));
     let by_advisory = matches!(finding.about, About::Advisory(_));
-    (
-        headers,
-        Reverse(release),
-        actionable,
-        Reverse(exploited),
-        Reverse(likely),
-        Reverse(finding.severity),
-        Reverse(kernel),
-        !by_advisory,
-        published.map(muster_core::time::to_day_number).unwrap_or(i32::MAX),
-    )
+    let day = published.map_or(u32::MAX, |date| {
+        u32::try_from(muster_core::time::to_day_number(date)).unwrap_or(0)
+    });
+    // The weightiest first, each in the bits that it needs.
+    [
+        (1, u64::from(headers)),
+        (1, u64::from(!release)),
+        (3, actionable),
+        (1, u64::from(!exploited)),
+        (2, 3 - likely),
+        (3, 7 - finding.severity as u64),
+        (1, u64::from(!kernel)),
+        (1, u64::from(!by_advisory)),
+        (32, u64::from(day)),
+    ]
+    .into_iter()
+    .fold(0, |key, (bits, value)| key << bits | value)
 }
 
 /// Likelihoods in four classes: a difference of a hundredth is no reason to go first.
-fn likelihood(score: Option<f32>) -> u8 {
+fn likelihood(score: Option<f32>) -> u64 {
     match score {
         Some(s) if s >= 0.5 => 3,
         Some(s) if s >= 0.1 => 2,
@@ -350,7 +355,7 @@ impl<'f> ClosedBy<'f> {
         let fixes = findings.iter().filter_map(|finding| match &finding.about {
             About::Advisory(a) if a.fix == Fix::Here => {
                 let fixed = a.packages.first()?.fixed.as_deref()?;
-                Some((&*a.source, fixed, finding.id.as_str()))
+                Some((&*a.source, fixed, &*finding.id))
             }
             _ => None,
         });

@@ -4,7 +4,7 @@ mod declared;
 mod directory;
 mod tar;
 
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 
 use muster_core::fact::{Obstacle, Reading};
 use muster_core::time::Instant;
@@ -50,14 +50,40 @@ pub trait Root {
                 ),
             ));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(content.size()).unwrap_or(0));
-        match (&mut *content).take(limit + 1).read_to_end(&mut bytes) {
-            Ok(_) if bytes.len() as u64 > limit => Reading::Unknown(obstacle(
+        match read_whole(&mut *content, limit) {
+            Ok(bytes) if bytes.len() as u64 > limit => Reading::Unknown(obstacle(
                 path,
                 format!("grew past the {limit} bytes that are read; inspect again"),
             )),
-            Ok(_) => Reading::Found(bytes),
+            Ok(bytes) => Reading::Found(bytes),
             Err(error) => Reading::Unknown(obstacle(path, format!("cannot be read: {error}"))),
+        }
+    }
+}
+
+/// Reads to the end, or one byte past the limit. A file that tells its size lands in one piece, without a copy; those of
+/// `/proc` tell none.
+fn read_whole(content: &mut dyn Content, limit: u64) -> io::Result<Vec<u8>> {
+    const LEAST: usize = 4096;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+    let told = usize::try_from(content.size()).unwrap_or(0).saturating_add(1);
+    let mut bytes = vec![0; told.max(LEAST).min(most)];
+    let mut length = 0;
+    loop {
+        if length == bytes.len() {
+            if length == most {
+                return Ok(bytes);
+            }
+            bytes.resize(length.saturating_mul(2).min(most), 0);
+        }
+        match content.read(bytes.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => {
+                bytes.truncate(length);
+                return Ok(bytes);
+            }
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::section::Section;
 
 /// Holds the installed packages against the newest versions in the release's security archive, where a feed brought
 /// them: a security update is missing even if no advisory names it. Silent where the machine's own indices speak.
-pub fn archived(section: &Section<'_>, database: Database, facts: &Facts) -> Vec<Finding> {
+pub(super) fn archived(section: &Section<'_>, database: Database, facts: &Facts) -> Vec<Finding> {
     if facts.archive.found().is_some_and(|archive| !archive.indices.is_empty()) {
         return Vec::new();
     }
@@ -22,12 +22,8 @@ pub fn archived(section: &Section<'_>, database: Database, facts: &Facts) -> Vec
     for package in facts.packages.iter().filter(|p| !owed::is_third_party(p, facts)) {
         let Some(entry) = section.archived(&package.name) else { continue };
         if scheme.compare_lenient(&package.version, entry.version).is_lt() {
-            by_source.entry(entry.source).or_default().push(Concerned {
-                name: package.name.clone(),
-                architecture: package.architecture.clone(),
-                installed: package.version.clone(),
-                fixed: Some(entry.version.to_owned()),
-            });
+            let concerned = Concerned::new(package, Some(entry.version));
+            by_source.entry(entry.source).or_default().push(concerned);
         }
     }
     by_source
@@ -39,10 +35,10 @@ pub fn archived(section: &Section<'_>, database: Database, facts: &Facts) -> Vec
 fn archived_update(source: &str, packages: Vec<Concerned>, database: Database) -> Finding {
     let version = packages.first().and_then(|p| p.fixed.clone()).unwrap_or_default();
     Finding {
-        id: format!("archive-update:security:{source}"),
+        id: format!("archive-update:security:{source}").into(),
         verdict: Verdict::Missing,
         severity: Severity::Unknown,
-        title: format!("{source}: {version} lies in the security archive of this release"),
+        title: format!("{source}: {version} lies in the security archive of this release").into(),
         action: action::upgrade(database, &packages).into(),
         about: About::ArchiveUpdate(ArchiveUpdate {
             source: source.to_owned(),

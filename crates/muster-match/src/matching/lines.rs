@@ -1,6 +1,6 @@
 //! Kernel lines without a future: one that was superseded or ended is a debt of its own.
 
-use muster_core::fact::{Database, Facts};
+use muster_core::fact::Database;
 use muster_core::finding::{About, Concerned, Finding, KernelLine, KernelObject, Severity};
 use muster_core::verdict::Verdict;
 
@@ -8,10 +8,13 @@ use super::installed::{Installed, Role, Unit, kernel_release};
 use crate::section::Section;
 
 /// Judges the kernel lines of the server: one that was superseded or ended is a debt of its own, with the living line named.
-pub fn kernel_lines(section: &Section<'_>, database: Database, facts: &Facts) -> Vec<Finding> {
-    let fleet = Installed::of(database, facts);
+pub(super) fn kernel_lines(
+    section: &Section<'_>,
+    database: Database,
+    installed: &Installed<'_>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (source, units) in &fleet.by_source {
+    for (source, units) in &installed.by_source {
         let images: Vec<&Unit<'_>> = units
             .iter()
             .filter(|u| matches!(&u.role, Role::Kernel(objects) if !objects.is_empty()))
@@ -24,7 +27,7 @@ pub fn kernel_lines(section: &Section<'_>, database: Database, facts: &Facts) ->
                 format!("install the kernel of {s}, then reboot")
             });
         findings.push(Finding {
-            id: format!("kernel-line:{source}"),
+            id: format!("kernel-line:{source}").into(),
             verdict: Verdict::EndOfSupport,
             severity: Severity::Critical,
             title: match successor {
@@ -32,7 +35,8 @@ pub fn kernel_lines(section: &Section<'_>, database: Database, facts: &Facts) ->
                     "the kernel line {source} gets no fixes any more; {successor} took its place"
                 ),
                 None => format!("the kernel line {source} gets no fixes any more"),
-            },
+            }
+            .into(),
             action: action.into(),
             about: About::KernelLine(KernelLine {
                 running: running.and_then(|u| kernel_release(u.package, database)),
@@ -40,15 +44,7 @@ pub fn kernel_lines(section: &Section<'_>, database: Database, facts: &Facts) ->
                 successor: successor.map(str::to_owned),
                 ended: None,
                 word: line.word.to_owned(),
-                packages: images
-                    .iter()
-                    .map(|u| Concerned {
-                        name: u.package.name.clone(),
-                        architecture: u.package.architecture.clone(),
-                        installed: u.package.version.clone(),
-                        fixed: None,
-                    })
-                    .collect(),
+                packages: images.iter().map(|u| Concerned::new(u.package, None)).collect(),
             }),
         });
     }

@@ -1,10 +1,8 @@
 //! Running, installed, next boot; signed images; headers; lines without a future.
 
 use muster_core::advisory::Status;
-use muster_core::fact::{Database, Facts, Reading};
+use muster_core::fact::{Facts, Reading};
 use muster_core::finding::{About, KernelObject};
-use muster_match::matching;
-use muster_match::section::Section;
 
 use super::{Compiled, about, cve, fixed, server, unfixed};
 
@@ -49,7 +47,7 @@ fn a_new_kernel_that_does_not_run_yet_is_owed_a_reboot() {
         "linux-image-6.1.0-21-amd64 6.1.90-1 linux-signed-amd64 6.1.90+1",
     ]);
     let findings = compiled.findings(R, &running(facts, "6.1.0-18-amd64"));
-    assert_eq!(about(&findings[0]).of, [KernelObject::Running]);
+    assert_eq!(*about(&findings[0]).of, [KernelObject::Running]);
     assert_eq!(&*findings[0].action, "reboot into the kernel that is installed");
 }
 
@@ -82,10 +80,12 @@ fn a_superseded_line_names_the_living_one() {
     )]);
     let facts =
         server(&["linux-image-5.19.0-50-generic 5.19.0-50.50 linux-signed-hwe-5.19 5.19.0-50.50"]);
-    let bytes = compiled.open().release(release).unwrap().unwrap();
-    let lines = matching::kernel_lines(&Section::new(&bytes).unwrap(), Database::Dpkg, &facts);
-    let [finding] = &lines[..] else { panic!("{lines:?}") };
-    let About::KernelLine(line) = &finding.about else { panic!("{finding:?}") };
+    let findings = compiled.findings(release, &facts);
+    let lines = findings.iter().filter_map(|finding| match &finding.about {
+        About::KernelLine(line) => Some(line),
+        _ => None,
+    });
+    let [line] = lines.collect::<Vec<_>>()[..] else { panic!("{findings:?}") };
     assert_eq!(
         (line.line.as_str(), line.successor.as_deref()),
         ("linux-hwe-5.19", Some("linux-hwe-6.5"))

@@ -112,11 +112,12 @@ impl Compiled {
         matching::judge(&Section::new(&bytes).unwrap(), Database::Dpkg, facts, true).findings
     }
 
-    /// Returns each verdict as `id source verdict`, in order.
+    /// Returns each verdict by an advisory as `id source verdict`, in order.
     pub(crate) fn verdicts(&self, release: &str, facts: &Facts) -> Vec<String> {
         let mut lines: Vec<String> = self
             .findings(release, facts)
             .iter()
+            .filter(|f| matches!(f.about, About::Advisory(_)))
             .map(|f| format!("{} {} {}", f.id, about(f).source, f.verdict.name()))
             .collect();
         lines.sort();

@@ -35,8 +35,11 @@ fn a_notice_speaks_for_the_flaws_it_closes() {
     let old = server(&["curl 8.0-1"]);
     assert_eq!(compiled.verdicts(R, &old), ["CVE-2024-0003 curl missing", "DSA-1-1 curl missing"]);
     let findings = compiled.findings(R, &old);
-    let dsa = findings.iter().find(|f| f.id == "DSA-1-1").unwrap();
-    assert_eq!(about(dsa).cves, ["CVE-2024-0001", "CVE-2024-0002"]);
+    let dsa = findings.iter().find(|f| &*f.id == "DSA-1-1").unwrap();
+    assert_eq!(
+        about(dsa).cves.iter().map(|c| &**c).collect::<Vec<_>>(),
+        ["CVE-2024-0001", "CVE-2024-0002"]
+    );
     // Once the notice is applied, what it closed is closed too; a later fix is not.
     assert_eq!(
         compiled.verdicts(R, &server(&["curl 8.0-2"])),
@@ -184,7 +187,7 @@ fn a_half_upgraded_source_is_still_missing_its_patch() {
     assert_eq!(findings.len(), 1);
     assert_eq!(findings[0].verdict, MISSING);
     assert_eq!(
-        about(&findings[0]).packages.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
+        about(&findings[0]).packages.iter().map(|p| &*p.name).collect::<Vec<_>>(),
         ["libcurl4"]
     );
 }
@@ -264,10 +267,10 @@ fn a_module_stream_is_a_product_of_its_own() {
     let section = Section::new(&bytes).unwrap();
     let mut facts = server(&["nodejs 1:16.19.0-1.module_el8 nodejs"]);
     facts.packages[0].module = Some("nodejs:16:8060020220523160029:ad008a3a".into());
-    let ids: Vec<String> = matching::judge(&section, Database::Rpm, &facts, false)
+    let ids: Vec<_> = matching::judge(&section, Database::Rpm, &facts, false)
         .findings
         .into_iter()
-        .map(|f| f.id)
+        .map(|f| f.id.to_string())
         .collect();
     assert_eq!(ids, ["ALSA-1"]);
 }

@@ -1,6 +1,6 @@
 //! `muster advisory ID`: everything that vendors said under an id, from the cold part of the advisory file.
 
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 
 use anyhow::bail;
 use muster_core::advisory::{Record, Statement};
@@ -50,7 +50,7 @@ pub(crate) fn run(question: &Advisory) -> anyhow::Result<Answer> {
 }
 
 fn print(records: &[Said]) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = output::data()?;
     for Said { feed, record } in records {
         let withdrawn = record
             .withdrawn

@@ -4,7 +4,7 @@ mod build;
 mod guard;
 mod pull;
 
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -35,7 +35,7 @@ struct Shown<'a> {
 /// Shows what an advisory file holds.
 pub(crate) fn show(path: &Path, format: Plain, signed_text: bool) -> anyhow::Result<Answer> {
     let file = super::inspect::open(path)?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = output::data()?;
     if signed_text {
         out.write_all(file.signed_text().as_bytes())?;
         out.flush()?;
@@ -140,7 +140,7 @@ pub(crate) fn diff(old: &Path, new: &Path, format: Plain) -> anyhow::Result<Answ
 }
 
 fn print_changes(releases: &[ReleaseChanges]) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = output::data()?;
     for release in releases.iter().filter(|r| !r.changes.is_empty()) {
         writeln!(
             out,
@@ -181,7 +181,7 @@ fn entry(change: &Change) -> ChangeEntry {
             Direction::Fix => "fix",
             Direction::Words => "words",
         },
-        id: change.id.clone(),
+        id: change.id.as_ref().to_owned(),
         package: change.package.clone(),
         channel: change.channel.name(),
         before: said(&change.before),

@@ -1,7 +1,7 @@
 //! `muster version compare`: the order of versions, one pair or a line each.
 
 use std::cmp::Ordering;
-use std::io::{BufRead as _, BufWriter, Write as _};
+use std::io::{BufRead as _, Write as _};
 
 use anyhow::{Context as _, bail};
 use muster_version::Scheme;
@@ -29,7 +29,7 @@ pub(crate) fn compare(scheme: Scheme, a: &str, b: Option<&str>) -> anyhow::Resul
 }
 
 fn compare_lines(scheme: Scheme) -> anyhow::Result<Answer> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = crate::output::data()?;
     let mut input = std::io::stdin().lock();
     let (mut line, mut number, mut refused) = (Vec::new(), 0_u64, 0_u64);
     loop {

@@ -1,7 +1,7 @@
 //! A line a finding (RFC 4180), safe to open in a spreadsheet: no cell begins a formula.
 
 use std::borrow::Cow;
-use std::io::{self, BufWriter, Write as _};
+use std::io::Write as _;
 
 use muster_core::finding::{About, Concerned, Finding};
 
@@ -12,7 +12,7 @@ const HEADER: &str = "kind,id,verdict,severity,source,packages,installed,fixed,f
 
 /// Writes the findings.
 pub(crate) fn write(report: &Report) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = crate::output::data()?;
     write!(out, "{HEADER}\r\n")?;
     for finding in &report.findings {
         let cells = cells(finding);
@@ -54,7 +54,7 @@ fn cells(finding: &Finding) -> [String; 15] {
         |of: &dyn Fn(&Concerned) -> &str| packages.iter().map(of).collect::<Vec<_>>().join(" ");
     [
         json::kind(finding).into(),
-        finding.id.clone(),
+        finding.id.to_string(),
         finding.verdict.name().into(),
         finding.severity.name().into(),
         report::source(finding).unwrap_or_default().into(),
@@ -66,7 +66,7 @@ fn cells(finding: &Finding) -> [String; 15] {
         published,
         exploited,
         epss,
-        finding.title.clone(),
+        finding.title.to_string(),
         finding.action.to_string(),
     ]
 }

@@ -16,12 +16,7 @@ pub(crate) fn bom(report: &Report) -> Value {
         .packages
         .iter()
         .map(|p| {
-            let concerned = Concerned {
-                name: p.name.clone(),
-                architecture: p.architecture.clone(),
-                installed: p.version.clone(),
-                fixed: None,
-            };
+            let concerned = Concerned::new(p, None);
             (
                 (p.name.as_str(), p.architecture.as_str(), p.version.as_str()),
                 purl::of(&report.facts, &concerned),
@@ -73,7 +68,7 @@ fn serial(digest: &[u8; 32]) -> String {
 fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String>) -> Vec<Value> {
     let (ids, packages): (Vec<&str>, &[Concerned]) = match &finding.about {
         About::Advisory(a) if !a.cves.is_empty() => {
-            (a.cves.iter().map(String::as_str).collect(), &a.packages)
+            (a.cves.iter().map(|c| &**c).collect(), &a.packages)
         }
         About::Advisory(a) => (vec![&finding.id], &a.packages),
         About::ArchiveUpdate(u) => (vec![&finding.id], &u.packages),
@@ -83,7 +78,7 @@ fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String
     };
     let affects: Vec<Value> = packages
         .iter()
-        .filter_map(|p| refs.get(&(p.name.as_str(), p.architecture.as_str(), p.installed.as_str())))
+        .filter_map(|p| refs.get(&(&*p.name, &*p.architecture, &*p.installed)))
         .map(|purl| json!({ "ref": purl }))
         .collect();
     let affects = if affects.is_empty() { vec![json!({ "ref": "server" })] } else { affects };
@@ -91,7 +86,7 @@ fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String
         json!({
             "bom-ref": format!("{}:{id}:{}", finding.id, crate::report::source(finding).unwrap_or(kind(finding))),
             "id": id,
-            "references": if id == finding.id { json!([]) } else { json!([{ "id": finding.id, "source": { "name": kind(finding) } }]) },
+            "references": if *id == *finding.id { json!([]) } else { json!([{ "id": finding.id, "source": { "name": kind(finding) } }]) },
             "ratings": [{ "severity": severity(finding.severity) }],
             "description": finding.title,
             "recommendation": &*finding.action,

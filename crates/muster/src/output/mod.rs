@@ -9,8 +9,11 @@ pub(crate) mod sarif;
 pub(crate) mod table;
 pub(crate) mod why;
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
+use std::os::fd::AsFd as _;
 
+use anyhow::Context as _;
 use muster_core::text::for_terminal;
 use serde::Serialize;
 
@@ -31,9 +34,20 @@ pub(crate) fn complain(error: &anyhow::Error) {
     note(&format!("{error:#}"));
 }
 
+/// Returns the standard output for data, without the library's search for line ends.
+fn unbuffered() -> anyhow::Result<File> {
+    let stdout = io::stdout().as_fd().try_clone_to_owned().context("opening standard output")?;
+    Ok(File::from(stdout))
+}
+
+/// Returns the standard output for data, written in large pieces.
+pub(crate) fn data() -> anyhow::Result<BufWriter<File>> {
+    Ok(BufWriter::with_capacity(1 << 16, unbuffered()?))
+}
+
 /// Writes one JSON value and a line feed.
 pub(crate) fn write_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut out = data()?;
     serde_json::to_writer(&mut out, value)?;
     out.write_all(b"\n")?;
     out.flush()?;
@@ -44,21 +58,11 @@ pub(crate) fn write_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
 pub(crate) fn write(report: &Report, format: Format, all: bool) -> anyhow::Result<()> {
     match format {
         Format::Table => table::write(report, all),
-        Format::Json => write_json(&json::inspection(report)),
-        Format::Ndjson => write_lines(report),
-        Format::Sarif => write_json(&sarif::log(report)),
+        Format::Json => Ok(json::inspection(report, &mut unbuffered()?)?),
+        Format::Ndjson => Ok(json::lines(report, &mut unbuffered()?)?),
+        Format::Sarif => write_json(&sarif::log(report)?),
         Format::Cyclonedx => write_json(&cyclonedx::bom(report)),
         Format::Openvex => write_json(&openvex::document(report)),
         Format::Csv => csv::write(report),
     }
-}
-
-fn write_lines(report: &Report) -> anyhow::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    for finding in &report.findings {
-        serde_json::to_writer(&mut out, &json::entry(finding))?;
-        out.write_all(b"\n")?;
-    }
-    out.flush()?;
-    Ok(())
 }

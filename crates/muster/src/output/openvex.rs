@@ -30,15 +30,15 @@ fn statements(report: &Report, finding: &Finding) -> Vec<Value> {
         About::Advisory(a) => (names(finding, a), &a.packages),
         About::ArchiveUpdate(u) => (
             if u.advisories.is_empty() {
-                vec![finding.id.as_str()]
+                vec![&*finding.id]
             } else {
                 u.advisories.iter().map(String::as_str).collect()
             },
             &u.packages,
         ),
-        About::KernelLine(k) => (vec![finding.id.as_str()], &k.packages),
-        About::ThirdParty(t) => (vec![finding.id.as_str()], &t.packages),
-        _ => (vec![finding.id.as_str()], &empty),
+        About::KernelLine(k) => (vec![&*finding.id], &k.packages),
+        About::ThirdParty(t) => (vec![&*finding.id], &t.packages),
+        _ => (vec![&*finding.id], &empty),
     };
     let products: Vec<Value> = match packages {
         [] => vec![json!({ "@id": format!("urn:muster:server:{}", kind(finding)) })],
@@ -55,9 +55,9 @@ fn statements(report: &Report, finding: &Finding) -> Vec<Value> {
 
 fn names<'a>(finding: &'a Finding, advisory: &'a AdvisoryFinding) -> Vec<&'a str> {
     if advisory.cves.is_empty() {
-        vec![finding.id.as_str()]
+        vec![&*finding.id]
     } else {
-        advisory.cves.iter().map(String::as_str).collect()
+        advisory.cves.iter().map(|c| &**c).collect()
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn of(facts: &Facts, package: &Concerned) -> String {
     let namespace = os.map_or("unknown", |o| o.id.as_str());
     let (epoch, version) = match (kind, package.installed.split_once(':')) {
         ("rpm", Some((epoch, version))) => (format!("&epoch={}", encode(epoch)), version),
-        _ => (String::new(), package.installed.as_str()),
+        _ => (String::new(), &*package.installed),
     };
     let distro = os
         .and_then(|o| Some(format!("&distro={}-{}", encode(&o.id), encode(o.version.as_deref()?))))

@@ -7,18 +7,26 @@ use muster_core::finding::{Finding, Severity};
 use muster_core::verdict::Verdict;
 use serde_json::{Value, json};
 
-use crate::output::json::{entry, kind};
+use crate::output::json::{Findings, kind};
 use crate::report::{Report, is_owed};
 
 /// Returns the log of one run.
-pub(crate) fn log(report: &Report) -> Value {
+pub(crate) fn log(report: &Report) -> Result<Value, serde_json::Error> {
     let mut rules: BTreeMap<&str, &Finding> = BTreeMap::new();
     for finding in &report.findings {
         rules.entry(&finding.id).or_insert(finding);
     }
     let numbers: BTreeMap<&str, usize> = rules.keys().enumerate().map(|(n, id)| (*id, n)).collect();
     let database = place(report);
-    json!({
+    let mut findings = Findings::default();
+    let mut results = Vec::with_capacity(report.findings.len());
+    for finding in &report.findings {
+        let mut entry = Vec::new();
+        findings.write(&mut entry, finding);
+        let entry: Value = serde_json::from_slice(&entry)?;
+        results.push(result(finding, &entry, numbers.get(&*finding.id).copied(), database));
+    }
+    Ok(json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -35,9 +43,9 @@ pub(crate) fn log(report: &Report) -> Value {
                     "message": { "text": format!("{}: {}", u.what, u.why) },
                 })).collect::<Vec<_>>(),
             }],
-            "results": report.findings.iter().map(|f| result(f, numbers.get(f.id.as_str()).copied(), database)).collect::<Vec<_>>(),
+            "results": results,
         }],
-    })
+    }))
 }
 
 fn rule(finding: &Finding) -> Value {
@@ -57,7 +65,7 @@ fn rule(finding: &Finding) -> Value {
     })
 }
 
-fn result(finding: &Finding, rule: Option<usize>, database: &str) -> Value {
+fn result(finding: &Finding, entry: &Value, rule: Option<usize>, database: &str) -> Value {
     let level = match (finding.severity, is_owed(finding, false)) {
         (_, false) => "note",
         (Severity::Critical | Severity::High, true) => "error",
@@ -76,8 +84,8 @@ fn result(finding: &Finding, rule: Option<usize>, database: &str) -> Value {
         "level": if result_kind == "fail" { level } else { "none" },
         "message": { "text": format!("{}. {}", finding.title, finding.action) },
         "locations": [{ "physicalLocation": { "artifactLocation": { "uri": database, "uriBaseId": "ROOT" } } }],
-        "partialFingerprints": { "musterFinding/v1": format!("{}:{}", kind(finding), crate::report::source(finding).map_or(finding.id.clone(), |s| format!("{}:{s}", finding.id))) },
-        "properties": entry(finding),
+        "partialFingerprints": { "musterFinding/v1": format!("{}:{}", kind(finding), crate::report::source(finding).map_or(finding.id.to_string(), |s| format!("{}:{s}", finding.id))) },
+        "properties": entry,
     })
 }
 

@@ -3,7 +3,7 @@
 //! 80 columns, no colour needed. One row an action: a package to bring up to date, with everything that closes.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
 use muster_core::fact::Database;
 use muster_core::finding::{About, AdvisoryFinding, Finding, Fix, KernelObject, Severity};
@@ -20,7 +20,7 @@ const ROWS: usize = 40;
 
 /// Writes the answer.
 pub(crate) fn write(report: &Report, all: bool) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = crate::output::data()?;
     for line in wrap(&for_terminal(&report.sentence()), WIDTH) {
         writeln!(out, "{line}")?;
     }
@@ -103,7 +103,7 @@ fn key(finding: &Finding) -> ActionKey<'_> {
 }
 
 fn is_reboot(advisory: &AdvisoryFinding) -> bool {
-    advisory.of.as_slice() == [KernelObject::Running]
+    *advisory.of == [KernelObject::Running]
 }
 
 fn add<'a>(action: &mut Action<'a>, finding: &'a Finding) {
@@ -118,7 +118,7 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding) {
             }
             let version =
                 a.packages.iter().filter_map(|p| p.fixed.as_deref()).next_back().unwrap_or("?");
-            let installed = a.packages.first().map_or("?", |p| p.installed.as_str());
+            let installed = a.packages.first().map_or("?", |p| &*p.installed);
             if action.what.is_empty() {
                 action.what = format!("{}  {installed} -> {version}", a.source);
             }
@@ -135,7 +135,7 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding) {
         About::ArchiveUpdate(u) => {
             let first = u.packages.first();
             let (installed, candidate) = (
-                first.map_or("?", |p| p.installed.as_str()),
+                first.map_or("?", |p| &*p.installed),
                 first.and_then(|p| p.fixed.as_deref()).unwrap_or("?"),
             );
             action.what = format!("{}  {installed} -> {candidate}", u.source);
@@ -153,7 +153,7 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding) {
                 action.notes.push(format!("kept back: {why}"));
             }
         }
-        _ if action.what.is_empty() => action.what.clone_from(&finding.title),
+        _ if action.what.is_empty() => action.what = finding.title.to_string(),
         _ => {}
     }
 }

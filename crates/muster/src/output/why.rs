@@ -1,6 +1,6 @@
 //! `--why ID`: how a verdict was reached: the vendor's records, the versions compared, the rule.
 
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 
 use anyhow::bail;
 use muster_core::finding::{About, Finding};
@@ -23,7 +23,7 @@ pub(crate) fn write(
             "no finding of this inspection is named {id}; --all also lists what is fixed and not affected"
         );
     }
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = crate::output::data()?;
     for finding in named {
         writeln!(out, "{}  {}", for_terminal(&finding.id), finding.verdict.name())?;
         for line in wrap(&for_terminal(&finding.title), 76) {
@@ -95,7 +95,7 @@ fn write_records(
 }
 
 fn source_names(finding: &Finding, package: &str) -> bool {
-    matches!(&finding.about, About::Advisory(a) if a.packages.iter().any(|p| p.name == package))
+    matches!(&finding.about, About::Advisory(a) if a.packages.iter().any(|p| *p.name == *package))
 }
 
 fn is_named(finding: &Finding, id: &str) -> bool {
