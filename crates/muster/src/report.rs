@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use muster_core::catalog::Support;
 use muster_core::fact::{Database, Facts, Obstacle, Reading};
-use muster_core::finding::{About, Finding, Fix};
+use muster_core::finding::{About, Finding, Fix, Severity};
 use muster_core::owed::{self, SupportState};
 use muster_core::time::{Instant, day};
 use muster_core::verdict::Verdict;
@@ -141,7 +141,12 @@ impl Report {
         }
         let paid = sources(&|f| f.verdict == Verdict::MissingSubscription && is_security(f));
         if paid > 0 {
-            parts.push(format!("misses {} that need a subscription", count(paid, "more", "more")));
+            parts.push(if missing > 0 {
+                format!("misses {paid} more that need a subscription")
+            } else {
+                let packages = count(paid, "package", "packages");
+                format!("misses security patches for {packages} that need a subscription")
+            });
         }
         let lines =
             self.findings.iter().filter(|f| matches!(f.about, About::KernelLine(_))).count();
@@ -295,13 +300,12 @@ fn sort(findings: &mut [Finding]) {
 pub(crate) fn urgency(finding: &Finding) -> u64 {
     let actionable = match finding.verdict {
         Verdict::Missing | Verdict::EndOfSupport => 0,
-        Verdict::Owed => {
-            if matches!(finding.about, About::ArchiveUpdate(_)) {
-                2
-            } else {
-                0
-            }
-        }
+        Verdict::Owed => match finding.about {
+            About::ArchiveUpdate(_) => 2,
+            // Where nothing safe arrives at all, that comes first; what is only off or old, after the patches.
+            About::UpdateChannel(_) if finding.severity < Severity::High => 1,
+            _ => 0,
+        },
         Verdict::MissingSubscription => 1,
         Verdict::Unknown => 3,
         Verdict::NoFix | Verdict::WontFix => 4,
@@ -312,6 +316,11 @@ pub(crate) fn urgency(finding: &Finding) -> u64 {
             (a.headers_only, a.exploited.is_some(), likelihood(a.likelihood), a.kernel, a.published)
         }
         _ => (false, false, 0, false, None),
+    };
+    // The index of an archive does not say how bad: a security update counts as what most of them are.
+    let severity = match &finding.about {
+        About::ArchiveUpdate(u) if u.security => finding.severity.max(Severity::Medium),
+        _ => finding.severity,
     };
     let release = matches!(finding.about, About::EndOfSupport(_) | About::KernelLine(_));
     let by_advisory = matches!(finding.about, About::Advisory(_));
@@ -325,7 +334,7 @@ pub(crate) fn urgency(finding: &Finding) -> u64 {
         (3, actionable),
         (1, u64::from(!exploited)),
         (2, 3 - likely),
-        (3, 7 - finding.severity as u64),
+        (3, 7 - severity as u64),
         (1, u64::from(!kernel)),
         (1, u64::from(!by_advisory)),
         (32, u64::from(day)),

@@ -56,6 +56,12 @@ pub(crate) fn write_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
 
 /// Writes a report in the format that was asked for.
 pub(crate) fn write(report: &Report, format: Format, all: bool) -> anyhow::Result<()> {
+    if matches!(format, Format::Ndjson | Format::Csv | Format::Openvex) {
+        // These have a place for findings alone; what could not be known is never silent.
+        for obstacle in &report.unknown {
+            note(&format!("could not be known: {}: {}", obstacle.what, obstacle.why));
+        }
+    }
     match format {
         Format::Table => table::write(report, all),
         Format::Json => Ok(json::inspection(report, &mut unbuffered()?)?),
