@@ -120,6 +120,10 @@ impl AdvisoryFile {
     /// Opens a file and checks its header.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let io = |error| Error::Io { path: path.to_owned(), error };
+        // To open a FIFO is to wait for whoever writes into it.
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
+            return Err(Error::Foreign(path.to_owned()));
+        }
         let file = File::open(path).map_err(io)?;
         let size = file.metadata().map_err(io)?.len();
         let mut prefix = [0; PREFIX];

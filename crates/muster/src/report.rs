@@ -18,6 +18,8 @@ use muster_match::section::Section;
 pub(crate) struct Report {
     pub(crate) at: Instant,
     pub(crate) root: String,
+    /// Whether others are answered beside it.
+    pub(crate) of_several: bool,
     pub(crate) facts: Facts,
     pub(crate) support: SupportState,
     pub(crate) advisories: Option<Compiled>,
@@ -36,6 +38,7 @@ pub(crate) struct Compiled {
 pub(crate) struct Question {
     pub(crate) now: Instant,
     pub(crate) all: bool,
+    pub(crate) of_several: bool,
 }
 
 impl Report {
@@ -73,6 +76,7 @@ impl Report {
         findings.extend(owed::third_party(&facts));
         sort(&mut findings);
         unknown.extend(archive_obstacle(&facts));
+        unknown.extend(file.and_then(|file| clock_obstacle(file, question.now)));
         unknown.append(&mut facts.obstacles);
         if let Reading::Unknown(obstacle) = &facts.database {
             unknown.push(obstacle.clone());
@@ -83,7 +87,16 @@ impl Report {
             Some(file) => Some(Compiled { built: file.built(), feeds: file.provenance()?.feeds }),
             None => None,
         };
-        Ok(Self { at: question.now, root, facts, support, advisories, findings, unknown })
+        Ok(Self {
+            at: question.now,
+            of_several: question.of_several,
+            root,
+            facts,
+            support,
+            advisories,
+            findings,
+            unknown,
+        })
     }
 
     /// Tells whether something is owed, or could not be known.
@@ -215,6 +228,17 @@ fn release_section(
         unknown.push(Obstacle::new("advisories", format!("the advisory file says nothing of {release}: build it with the feeds of that release")));
     }
     Ok(section)
+}
+
+/// A clock before the file's date judges by advisories from its future: ages and deadlines are wrong.
+fn clock_obstacle(file: &AdvisoryFile, now: Instant) -> Option<Obstacle> {
+    let built = file.built().filter(|built| *built > now)?;
+    Some(Obstacle::new(
+        "clock",
+        format!(
+            "the advisory file is of {built}, later than the time of this inspection ({now}): is the clock right?"
+        ),
+    ))
 }
 
 fn archive_obstacle(facts: &Facts) -> Option<Obstacle> {

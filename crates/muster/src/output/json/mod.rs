@@ -68,7 +68,15 @@ pub(crate) struct Findings {
 impl Findings {
     /// Writes one at the end of `out`: what all kinds have, then what its kind has.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, finding: &Finding) {
+        self.write_of(out, finding, None);
+    }
+
+    /// Does the same, and names the root where nothing around the finding does.
+    fn write_of(&mut self, out: &mut Vec<u8>, finding: &Finding, root: Option<&str>) {
         let mut entry = Object::begin(out);
+        if let Some(root) = root {
+            entry.text("root", root);
+        }
         entry.text("kind", kind(finding));
         entry.text("id", &finding.id);
         entry.text("verdict", finding.verdict.name());
@@ -212,7 +220,7 @@ pub(crate) fn lines(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let mut out = Vec::with_capacity(PIECE + PIECE / 4);
     let mut findings = Findings::default();
     for finding in &report.findings {
-        findings.write(&mut out, finding);
+        findings.write_of(&mut out, finding, report.of_several.then_some(&report.root));
         out.push(b'\n');
         if out.len() >= PIECE {
             give(&mut out, to)?;
