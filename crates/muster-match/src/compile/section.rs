@@ -287,48 +287,23 @@ fn write_package(
     tables: &mut Tables,
 ) -> io::Result<()> {
     let Some(first) = rows.first() else { return Ok(()) };
-    let mut versions: Vec<Word> = rows
-        .iter()
-        .flat_map(|r| [r.introduced, r.fixed, r.last_affected])
-        .filter(|w| *w != Word::NONE)
-        .collect();
-    versions.sort_unstable_by(|a, b| {
-        scheme
-            .compare_lenient(strings.get(*a), strings.get(*b))
-            .then_with(|| strings.get(*a).cmp(strings.get(*b)))
-    });
-    versions.dedup_by(|a, b| {
-        scheme.compare_lenient(strings.get(*a), strings.get(*b)) == Ordering::Equal
-    });
-    let rank = |word: Word| {
-        if word == Word::NONE {
-            return Ok(NONE16);
-        }
-        let found = versions
-            .binary_search_by(|v| scheme.compare_lenient(strings.get(*v), strings.get(word)));
-        u16::try_from(found.unwrap_or_else(|at| at)).ok().filter(|r| *r != NONE16).ok_or_else(
-            || {
-                io::Error::other(format!(
-                    "the package {} has more than 65,534 versions",
-                    strings.get(first.package)
-                ))
-            },
-        )
-    };
-    let mut groups: BTreeMap<GroupKey, Vec<u32>> = BTreeMap::new();
+    let versions = Versions::of(strings, scheme, rows)?;
+    let mut groups = Vec::with_capacity(rows.len());
     for row in rows {
         let key = GroupKey {
             channel: row.channel,
             status: row.status,
-            fixed: rank(row.fixed)?,
-            introduced: rank(row.introduced)?,
-            last_affected: rank(row.last_affected)?,
+            fixed: versions.rank(row.fixed),
+            introduced: versions.rank(row.introduced),
+            last_affected: versions.rank(row.last_affected),
             word: tables.word(strings, row.word)?,
             module: tables.word(strings, row.module)?,
             published: row.published,
         };
-        groups.entry(key).or_default().push(order.number(row.advisory));
+        groups.push((key, order.number(row.advisory)));
     }
+    groups.sort_unstable();
+    groups.dedup();
     let length = length_of(strings.get(first.package).len())?;
     if length & BY_BINARY != 0 {
         return Err(io::Error::other(format!("a package's name of {length} bytes is too long")));
@@ -338,22 +313,64 @@ fn write_package(
     for start in [tables.versions.len() / PIECE, tables.groups.len() / GROUP] {
         tables.packages.extend(narrow::<3>(start)?);
     }
-    for version in &versions {
+    for version in &versions.distinct {
         tables.text.write(strings, *version, &mut tables.versions)?;
     }
     let width = width_below(order.list.len());
-    for (key, mut members) in groups {
-        members.sort_unstable();
-        members.dedup();
+    for members in groups.chunk_by(|a, b| a.0 == b.0) {
+        let Some((key, _)) = members.first() else { continue };
         tables.groups.extend(key.fixed.to_le_bytes());
-        let kind = tables.kind(&key);
+        let kind = tables.kind(key);
         tables.groups.extend(narrow::<3>(kind as usize)?);
         tables.groups.extend(narrow::<3>(tables.rows.len() / width)?);
-        for member in members {
-            put_advisory(&mut tables.rows, member, width);
+        for (_, member) in members {
+            put_advisory(&mut tables.rows, *member, width);
         }
     }
     Ok(())
+}
+
+/// The versions that a package's rows speak of.
+struct Versions {
+    /// Oldest first; of those that compare equal, one.
+    distinct: Vec<Word>,
+    /// Each version's place among them, in the order of the words.
+    ranks: Vec<(Word, u16)>,
+}
+
+impl Versions {
+    fn of(strings: &Strings, scheme: Scheme, rows: &[Row]) -> io::Result<Self> {
+        let mut versions: Vec<Word> = rows
+            .iter()
+            .flat_map(|r| [r.introduced, r.fixed, r.last_affected])
+            .filter(|w| *w != Word::NONE)
+            .collect();
+        // Rows repeat their versions: comparing the numbers of texts first spares comparing most versions.
+        versions.sort_unstable();
+        versions.dedup();
+        let compare = |a: &Word, b: &Word| scheme.compare_lenient(strings.get(*a), strings.get(*b));
+        versions.sort_unstable_by(|a, b| {
+            compare(a, b).then_with(|| strings.get(*a).cmp(strings.get(*b)))
+        });
+        let (mut distinct, mut ranks) = (Vec::new(), Vec::with_capacity(versions.len()));
+        for same in versions.chunk_by(|a, b| compare(a, b).is_eq()) {
+            let rank = u16::try_from(distinct.len()).ok().filter(|r| *r != NONE16);
+            let rank = rank.ok_or_else(|| {
+                let package = rows.first().map_or("", |r| strings.get(r.package));
+                io::Error::other(format!("the package {package} has more than 65,534 versions"))
+            })?;
+            distinct.extend(same.first());
+            ranks.extend(same.iter().map(|word| (*word, rank)));
+        }
+        ranks.sort_unstable();
+        Ok(Self { distinct, ranks })
+    }
+
+    /// Returns a version's place among those of the package.
+    fn rank(&self, word: Word) -> u16 {
+        let found = self.ranks.binary_search_by_key(&word, |(of, _)| *of).ok();
+        found.and_then(|at| self.ranks.get(at)).map_or(NONE16, |(_, rank)| *rank)
+    }
 }
 
 /// Writes the number of an advisory as [`crate::format::Numbers`] reads it.
@@ -422,13 +439,16 @@ impl Advisories {
         list.extend(closed);
         list.sort_unstable();
         list.dedup();
-        let notice = |word: &Word| compiler.advisories.get(word).is_some_and(|info| info.notice);
-        list.sort_unstable_by(|a, b| {
-            notice(b)
-                .cmp(&notice(a))
-                .then_with(|| compiler.strings.get(*a).cmp(compiler.strings.get(*b)))
-        });
-        let notices = list.iter().take_while(|w| notice(w)).count();
+        let mut order: Vec<(bool, &str, Word)> = list
+            .iter()
+            .map(|word| {
+                let notice = compiler.advisories.get(word).is_some_and(|info| info.notice);
+                (!notice, compiler.strings.get(*word), *word)
+            })
+            .collect();
+        order.sort_unstable();
+        let notices = order.iter().take_while(|(other, ..)| !other).count();
+        let list: Vec<Word> = order.into_iter().map(|(.., word)| word).collect();
         let numbers = (0_u32..).zip(&list).map(|(number, word)| (*word, number)).collect();
         Self { list, notices, numbers }
     }
