@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 
 use muster_core::advisory::Record;
 
+use super::Said;
 use super::block::Encoder;
 use crate::file::{INDEX_ENTRY, PLACE, hash};
 
@@ -33,9 +34,9 @@ impl Records {
         })
     }
 
-    pub(super) fn add(&mut self, feed: u16, record: &Record<'_>) -> io::Result<()> {
+    pub(super) fn add(&mut self, feed: u16, record: &Record<'_>, said: &[Said]) -> io::Result<()> {
         let place = u32::try_from(self.places.len()).map_err(io::Error::other)?;
-        let offset = self.block.add(feed, record)?;
+        let offset = self.block.add(feed, record, said)?;
         let mut ids: Vec<u64> = std::iter::once(&record.id)
             .chain(&record.cves)
             .chain(&record.aliases)
