@@ -607,7 +607,7 @@ fn status_word(status: Status) -> &'static str {
 }
 
 fn is_fips(version: &str) -> bool {
-    version.to_ascii_lowercase().contains("fips")
+    version.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"fips"))
 }
 
 fn is_fips_channel(channel: Channel) -> bool {
