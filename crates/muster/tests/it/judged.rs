@@ -499,3 +499,35 @@ fn an_advisory_is_shown_with_every_state_it_was_given() {
     run(&["advisory", "CVE-1-1", "--advisories", &file]).refused(&["CVE-1-1"]);
     run(&["advisory", "CVE-2007-9001"]).refused(&["--advisories"]);
 }
+
+#[test]
+fn an_attached_server_is_out_of_support_unless_the_service_is_on_and_paid_for() {
+    const BIONIC: &str = "ID=ubuntu\nVERSION_ID=\"18.04\"\nVERSION_CODENAME=bionic\nPRETTY_NAME=\"Ubuntu 18.04 LTS\"\n";
+    let path = "var/lib/ubuntu-advantage/status.json";
+    let of = |status: Option<&str>| {
+        let root = servers::dpkg(BIONIC, &stanza("a", "1-1", "", ""));
+        if let Some(status) = status {
+            root.write(path, status);
+        }
+        inspect(&root, None, &[]).is(1).json()
+    };
+    let status = |infra: &str, expires: &str| {
+        format!(
+            r#"{{"attached":true,"expires":"{expires}","services":[{{"name":"esm-infra","status":"{infra}"}}]}}"#
+        )
+    };
+    let on = of(Some(&status("enabled", "9999-12-31T00:00:00+00:00")));
+    assert!(findings(&on, "end-of-support").is_empty(), "{on:#}");
+    for (status, words) in [
+        (None, "or attach Ubuntu Pro"),
+        (Some(status("disabled", "9999-12-31T00:00:00+00:00")), "switch on esm-infra"),
+        (Some(status("enabled", "2022-01-01T00:00:00+00:00")), "renew Ubuntu Pro"),
+        (Some("{\"attached\": tr".to_owned()), "attach Ubuntu Pro"),
+    ] {
+        let answer = of(status.as_deref());
+        let told = findings(&answer, "end-of-support");
+        assert!(told[0]["action"].as_str().unwrap().contains(words), "{answer:#}");
+        let broken = status.is_some_and(|s| !s.ends_with('}'));
+        assert_eq!(answer["unknown"].to_string().contains(path), broken, "{answer:#}");
+    }
+}
