@@ -14,6 +14,7 @@ use crate::finding::{
     About, ArchiveUpdate, Concerned, EndOfSupport, Finding, RebootOwed, Severity, ThirdParty,
     UpdateChannel,
 };
+use crate::kernel;
 use crate::time::{Date, Instant, day, days_between};
 use crate::verdict::Verdict;
 
@@ -171,6 +172,29 @@ pub fn distribution_obstacles(facts: &Facts, today: Date) -> Vec<Obstacle> {
         }
     };
     alloc::vec![Obstacle::new("end of support", why)]
+}
+
+/// Notes the kernels that run, or that the next boot starts, and that no package holds: no advisory speaks of them.
+pub fn kernel_obstacles(facts: &Facts) -> Vec<Obstacle> {
+    let Some(database) = facts.database.found().filter(|_| !facts.packages.is_empty()) else {
+        return Vec::new();
+    };
+    let (running, next) = (facts.kernels.running.found(), facts.kernels.next_boot.found());
+    let next = next.filter(|release| Some(*release) != running);
+    let stray = |(what, release): (&str, Option<&String>)| {
+        let release = release?;
+        if facts.packages.iter().any(|p| kernel::holds(p, *database, release)) {
+            return None;
+        }
+        Some(Obstacle::new(
+            format!("{what} {release}"),
+            "no installed package holds it: it is the provider's, was built here, or its package was removed; no advisory speaks of it, so ask whoever built it",
+        ))
+    };
+    [("the running kernel", running), ("the kernel of the next boot", next)]
+        .into_iter()
+        .filter_map(stray)
+        .collect()
 }
 
 /// Judges what the archive indices on the machine offer, one finding a source package and pocket.
@@ -403,6 +427,27 @@ mod tests {
             let title = title(&told).expect(why);
             assert!(title.contains(why), "{title}");
         }
+    }
+
+    #[test]
+    fn a_kernel_without_a_package_is_told_where_one_runs_or_will() {
+        let all = [Package { name: "linux-image-6.1.0-18-amd64".into(), ..Package::default() }];
+        let told = |running: Option<&str>, next: Option<&str>, packages: &[Package]| {
+            let mut facts = facts("debian", "12", None);
+            let reading = |r: Option<&str>| r.map_or(Reading::Absent, |r| Reading::Found(r.into()));
+            facts.database = Reading::Found(Database::Dpkg);
+            facts.packages = packages.to_vec();
+            facts.kernels.running = reading(running);
+            facts.kernels.next_boot = reading(next);
+            kernel_obstacles(&facts).into_iter().map(|o| o.what).collect::<Vec<_>>()
+        };
+        let (own, other) = (Some("6.1.0-18-amd64"), Some("6.9.0-custom"));
+        assert_eq!(told(None, None, &all), [""; 0]);
+        assert_eq!(told(own, own, &all), [""; 0]);
+        assert_eq!(told(other, other, &all), ["the running kernel 6.9.0-custom"]);
+        assert_eq!(told(own, other, &all), ["the kernel of the next boot 6.9.0-custom"]);
+        assert_eq!(told(other, None, &all), ["the running kernel 6.9.0-custom"]);
+        assert_eq!(told(other, other, &[]), [""; 0], "a database without packages is told itself");
     }
 
     #[test]

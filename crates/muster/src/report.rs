@@ -76,6 +76,7 @@ impl Report {
         findings.extend(owed::reboot(&facts));
         findings.extend(owed::third_party(&facts));
         sort(&mut findings);
+        unknown.extend(owed::kernel_obstacles(&facts));
         unknown.extend(archive_obstacle(&facts));
         unknown.extend(file.and_then(|file| clock_obstacle(file, question.now)));
         unknown.append(&mut facts.obstacles);

@@ -531,3 +531,33 @@ fn an_attached_server_is_out_of_support_unless_the_service_is_on_and_paid_for() 
         assert_eq!(answer["unknown"].to_string().contains(path), broken, "{answer:#}");
     }
 }
+
+#[test]
+fn a_kernel_that_no_package_holds_is_called_the_providers_and_not_missing() {
+    let told = |release: &str, image: &str| {
+        let root = servers::debian();
+        root.write("proc/sys/kernel/osrelease", format!("{release}\n"))
+            .write(&format!("boot/vmlinuz-{release}"), "")
+            .write("boot/vmlinuz-0-rescue-0123456789abcdef", "");
+        if !image.is_empty() {
+            let status = stanza(image, "6.1.76-1", "linux-signed-amd64 (6.1.76+1)", "");
+            root.write("var/lib/dpkg/status", status);
+        }
+        ["--live-proc", "--all"].map(|more| {
+            let answer = inspect(&root, None, &[more]).is(1).json();
+            let unknown = answer["unknown"].as_array().unwrap().clone();
+            let kernels = unknown.iter().filter_map(|u| u["what"].as_str());
+            kernels.filter(|what| what.contains("kernel")).collect::<Vec<_>>().join("; ")
+        })
+    };
+    assert_eq!(
+        told("6.9.0-custom", ""),
+        ["the running kernel 6.9.0-custom", "the kernel of the next boot 6.9.0-custom"]
+    );
+    assert_eq!(told("6.1.0-18-amd64", "linux-image-6.1.0-18-amd64"), ["", ""]);
+    // A container has no kernel of its own, and nobody vouches for its `/proc`.
+    let root = servers::debian();
+    root.write("proc/sys/kernel/osrelease", "6.9.0-custom\n");
+    let unknown = inspect(&root, None, &[]).is(1).json()["unknown"].to_string();
+    assert!(!unknown.contains("kernel"), "{unknown}");
+}
