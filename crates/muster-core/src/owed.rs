@@ -326,7 +326,7 @@ fn trouble(trouble: Trouble) -> Finding {
 pub fn third_party(facts: &Facts) -> Vec<Finding> {
     let mut origins: BTreeMap<&str, Vec<Concerned>> = BTreeMap::new();
     for package in facts.packages.iter().filter(|p| is_third_party(p, facts)) {
-        let origin = package.origin.as_deref().unwrap_or_default();
+        let origin = package.origin.as_deref().unwrap_or("backports");
         origins.entry(origin).or_default().push(Concerned::new(package, None));
     }
     origins
@@ -351,9 +351,21 @@ pub fn third_party(facts: &Facts) -> Vec<Finding> {
 
 /// Tells whether a package comes from somebody else than the distributor, as far as the machine can prove it.
 pub fn is_third_party(package: &Package, facts: &Facts) -> bool {
+    if is_backport(package) {
+        return true;
+    }
     let Some(origin) = package.origin.as_deref() else { return false };
     let official = |i: &Index| i.official && i.origin == origin;
     !facts.archive.found().is_some_and(|archive| archive.indices.iter().any(official))
+}
+
+/// Tells a backport by its version, as Debian and Ubuntu make it: `6.1.12-1~bpo11+1`.
+///
+/// It is built from a later release, whose fixes have other versions than those of this one: by the order of versions it
+/// would be mended for ever. The distributors' advisories do not speak of backports.
+fn is_backport(package: &Package) -> bool {
+    let after = package.version.split("~bpo").nth(1);
+    after.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Judges a reboot that the system itself asks for.
@@ -448,6 +460,33 @@ mod tests {
         assert_eq!(told(own, other, &all), ["the kernel of the next boot 6.9.0-custom"]);
         assert_eq!(told(other, None, &all), ["the running kernel 6.9.0-custom"]);
         assert_eq!(told(other, other, &[]), [""; 0], "a database without packages is told itself");
+    }
+
+    #[test]
+    fn a_backport_is_of_no_release_that_advisories_speak_of() {
+        let index = Index { official: true, origin: "Debian Backports".into(), ..Index::default() };
+        let archive = Archive { indices: vec![index], ..Archive::default() };
+        let mut facts = facts("debian", "11", None);
+        let package = |version: &str, origin: Option<&str>| Package {
+            name: "a".into(),
+            version: version.into(),
+            origin: origin.map(String::from),
+            ..Package::default()
+        };
+        let (plain, backport) = ("5.10.162-1", "6.1.12-1~bpo11+1");
+        for archive in [Reading::Absent, Reading::Found(archive)] {
+            facts.archive = archive;
+            for origin in [None, Some("Debian Backports")] {
+                assert!(is_third_party(&package(backport, origin), &facts));
+            }
+            assert!(is_third_party(&package("1:2.0-1~bpo22.04.1", None), &facts));
+            for version in [plain, "1.0~bpo", "1.0-1+deb11u1", "1.0bpo1-1"] {
+                assert!(!is_third_party(&package(version, None), &facts), "{version}");
+            }
+        }
+        facts.packages = vec![package(backport, None), package(backport, Some("Debian Backports"))];
+        let told: Vec<String> = third_party(&facts).iter().map(|f| f.id.to_string()).collect();
+        assert_eq!(told, ["third-party:Debian Backports", "third-party:backports"]);
     }
 
     #[test]

@@ -561,3 +561,21 @@ fn a_kernel_that_no_package_holds_is_called_the_providers_and_not_missing() {
     let unknown = inspect(&root, None, &[]).is(1).json()["unknown"].to_string();
     assert!(!unknown.contains("kernel"), "{unknown}");
 }
+
+#[test]
+fn a_backported_kernel_is_never_called_mended_by_the_release_it_lies_in() {
+    let folder = Folder::new();
+    let file = feeds::debian_file(&folder);
+    let image = |version: &str| {
+        let status = stanza("linux-image-6.1.0-15-amd64", version, "linux", "");
+        let root = servers::dpkg(servers::BOOKWORM, &status);
+        inspect(&root, Some(&file), &["--all"]).is(1).json()
+    };
+    let own = image("6.1.66-1");
+    assert!(!findings(&own, "advisory").is_empty() && findings(&own, "third-party").is_empty());
+    for version in ["6.1.66-1~bpo11+1", "6.12.9-1~bpo12+1"] {
+        let answer = image(version);
+        assert!(findings(&answer, "advisory").is_empty(), "{answer:#}");
+        assert_eq!(findings(&answer, "third-party")[0]["verdict"], "unknown", "{answer:#}");
+    }
+}
