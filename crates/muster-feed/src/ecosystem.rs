@@ -3,9 +3,9 @@
 //!
 //! An ecosystem that nobody knows keeps its own words, in lower case: it is kept, and matches nothing.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use hashbrown::HashMap;
 use muster_core::advisory::{By, Channel, Text};
 use muster_core::catalog::{self, DISTRIBUTIONS};
 

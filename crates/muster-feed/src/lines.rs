@@ -103,6 +103,17 @@ pub(crate) fn first_lines(head: &[u8]) -> impl Iterator<Item = &str> {
         .filter_map(|line| Some(std::str::from_utf8(line).ok()?.trim_end_matches('\r')))
 }
 
+/// Returns the lines of a text, without their ends, as [`str::lines`] does.
+pub(crate) fn each_line(text: &str) -> impl Iterator<Item = &str> {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| (end, end + 1));
+    let last = (!text.is_empty() && !text.ends_with('\n')).then_some((text.len(), text.len()));
+    ends.chain(last).filter_map(move |(end, next)| {
+        let line = text.get(std::mem::replace(&mut start, next)..end)?;
+        Some(line.strip_suffix('\r').unwrap_or(line))
+    })
+}
+
 /// Cuts a row of comma-separated values into its fields; a quoted field that never ends takes the rest.
 pub(crate) fn fields(row: &str) -> Vec<Cow<'_, str>> {
     let mut fields = Vec::new();
@@ -165,6 +176,15 @@ mod tests {
         assert_eq!(fields("a,\"b, \"\"c\"\"\",,d"), ["a", "b, \"c\"", "", "d"]);
         assert_eq!(fields(""), [""]);
         assert_eq!(fields("\"open"), ["open"]);
+    }
+
+    #[test]
+    fn each_line_is_what_the_library_calls_one() {
+        for text in ["", "\n", "a", "a\n", "a\r\n\n\u{e4}", "\r", "a\n\nb\r\n"] {
+            let library: Vec<&str> =
+                text.split_terminator('\n').map(|l| l.strip_suffix('\r').unwrap_or(l)).collect();
+            assert_eq!(each_line(text).collect::<Vec<_>>(), library, "{text:?}");
+        }
     }
 
     #[test]

@@ -111,8 +111,20 @@ pub struct Fragment {
     pub frozen: Option<Instant>,
 }
 
-/// The index of records: a hash of an id, and where a record lies.
-pub(crate) const INDEX_ENTRY: usize = 16;
+/// The index of records: numbers of 28 bits of an id's hash, 16 of the block's number, 20 of the record's place in it.
+pub(crate) const INDEX_ENTRY: usize = 8;
+const BLOCK_BITS: u32 = 16;
+const OFFSET_BITS: u32 = 20;
+/// Unpacked bytes of a block, before which each of its records begins: large enough to pack well, small enough to
+/// unpack for one record.
+pub(crate) const BLOCK: usize = 1 << OFFSET_BITS;
+
+/// Returns the entry of the index for a record filed under an id, or nothing where there are too many blocks.
+pub(crate) fn index_entry(id: &str, block: usize, offset: u32) -> Option<u64> {
+    let (block, offset) = (block as u64, u64::from(offset));
+    let fits = block < 1 << BLOCK_BITS && offset < 1 << OFFSET_BITS;
+    fits.then(|| hash(id) << (BLOCK_BITS + OFFSET_BITS) | block << OFFSET_BITS | offset)
+}
 /// The place of a block of records: its offset, its length, its digest.
 pub(crate) const PLACE: usize = 16 + DIGEST;
 
@@ -120,6 +132,10 @@ impl AdvisoryFile {
     /// Opens a file and checks its header.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let io = |error| Error::Io { path: path.to_owned(), error };
+        // To open a FIFO is to wait for whoever writes into it.
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
+            return Err(Error::Foreign(path.to_owned()));
+        }
         let file = File::open(path).map_err(io)?;
         let size = file.metadata().map_err(io)?.len();
         let mut prefix = [0; PREFIX];
@@ -260,16 +276,18 @@ impl AdvisoryFile {
         let index = self.read(self.entry(Kind::Index)?)?;
         let wanted = hash(id);
         let count = index.len() / INDEX_ENTRY;
-        let at = |n: usize| index.get(n * INDEX_ENTRY..).unwrap_or_default();
+        let at = |n: usize| u64_at(&index, n.saturating_mul(INDEX_ENTRY));
+        let hash_at = |n: usize| at(n) >> (BLOCK_BITS + OFFSET_BITS);
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low.midpoint(high);
-            if u64_at(at(middle), 0) < wanted { low = middle + 1 } else { high = middle }
+            if hash_at(middle) < wanted { low = middle + 1 } else { high = middle }
         }
         let places = self.places()?;
-        let mut block = (u32::MAX, None);
-        while low < count && u64_at(at(low), 0) == wanted {
-            let (number, offset) = (u32_at(at(low), 8), u32_at(at(low), 12) as usize);
+        let mut block = (u64::MAX, None);
+        while low < count && hash_at(low) == wanted {
+            let number = at(low) >> OFFSET_BITS & ((1 << BLOCK_BITS) - 1);
+            let offset = usize::try_from(at(low) & ((1 << OFFSET_BITS) - 1)).unwrap_or(usize::MAX);
             if block.0 != number {
                 block = (number, Some(self.block(&places, number)?));
             }
@@ -291,7 +309,7 @@ impl AdvisoryFile {
     pub fn every_record(&self, take: &mut dyn FnMut(&str, Record<'_>)) -> Result<(), Error> {
         let provenance = self.provenance()?;
         let places = self.places()?;
-        for number in 0..self.entry(Kind::Records)?.count {
+        for number in 0..self.entry(Kind::Records)?.count.into() {
             let block = self.block(&places, number)?;
             let mut at = 0;
             while !block.ends_at(at) {
@@ -324,13 +342,13 @@ impl AdvisoryFile {
         Ok(places)
     }
 
-    fn block(&self, places: &[u8], number: u32) -> Result<Block, Error> {
+    fn block(&self, places: &[u8], number: u64) -> Result<Block, Error> {
         let entry = self.entry(Kind::Records)?;
         let damaged =
             |what: &str| Error::Damaged(format!("the block {number} of its records {what}"));
-        let place = places
-            .get(number as usize * PLACE..)
-            .and_then(|p| p.get(..PLACE))
+        let place = usize::try_from(number)
+            .ok()
+            .and_then(|n| places.get(n.checked_mul(PLACE)?..)?.get(..PLACE))
             .ok_or_else(|| damaged("is not there"))?;
         let (offset, length) = (u64_at(place, 0), u64_at(place, 8));
         if offset.checked_add(length).is_none_or(|end| end > entry.length)
@@ -374,9 +392,11 @@ fn names(record: &Record<'_>, id: &str) -> bool {
     same(&record.id) || record.cves.iter().chain(&record.aliases).any(|i| same(i))
 }
 
-/// Returns the number under which an id is filed, without regard to case.
-pub(crate) fn hash(id: &str) -> u64 {
-    u64_at(blake3::hash(id.to_ascii_uppercase().as_bytes()).as_bytes(), 0)
+/// Returns the number of 28 bits under which an id is filed, without regard to case. Others may share it: who looks an
+/// id up asks the record itself.
+fn hash(id: &str) -> u64 {
+    let digest = blake3::hash(id.to_ascii_uppercase().as_bytes());
+    u64_at(digest.as_bytes(), 0) >> (BLOCK_BITS + OFFSET_BITS)
 }
 
 fn hex(bytes: &[u8]) -> String {

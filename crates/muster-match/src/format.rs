@@ -90,6 +90,45 @@ impl<'a, const W: usize> Table<'a, W> {
     }
 }
 
+/// A table of numbers below a bound that the reader knows: two bytes each as long as two can hold them, else three.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers<'a> {
+    bytes: &'a [u8],
+    width: usize,
+}
+
+/// Returns how many bytes a number below `bound` takes.
+pub(crate) fn width_below(bound: usize) -> usize {
+    if bound <= 1 << 16 { 2 } else { 3 }
+}
+
+impl<'a> Numbers<'a> {
+    /// Takes `count` numbers below `bound` off `rest`.
+    pub(crate) fn take(rest: &mut &'a [u8], count: u32, bound: u32) -> Option<Self> {
+        let width = width_below(usize::try_from(bound).ok()?);
+        let length = usize::try_from(count).ok()?.checked_mul(width)?;
+        let (bytes, after) = rest.split_at_checked(length)?;
+        *rest = after;
+        Some(Self { bytes, width })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() / self.width
+    }
+
+    /// Returns the numbers from `start` to before `end`; none where there are no such places.
+    pub(crate) fn range(&self, start: u32, end: u32) -> impl Iterator<Item = u32> + use<'a> {
+        let width = self.width;
+        let at = |n: u32| usize::try_from(n).ok()?.checked_mul(width);
+        let bytes = at(start).zip(at(end)).and_then(|(start, end)| self.bytes.get(start..end));
+        bytes.unwrap_or_default().chunks_exact(width).map(|number| match *number {
+            [a, b] => u32::from(u16::from_le_bytes([a, b])),
+            [a, b, c] => u32::from_le_bytes([a, b, c, 0]),
+            _ => 0,
+        })
+    }
+}
+
 /// Reads the number at `at`; a place outside reads as 0, which no valid file holds there.
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u16::from_le_bytes(*b))
@@ -100,17 +139,28 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b))
 }
 
+/// As [`u16_at`], for 24 bits.
+pub(crate) fn u24_at(bytes: &[u8], at: usize) -> u32 {
+    let number = bytes.get(at..).and_then(|b| b.first_chunk());
+    number.map_or(0, |&[a, b, c]| u32::from_le_bytes([a, b, c, 0]))
+}
+
 /// As [`u16_at`], for 64 bits.
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
 }
 
-/// An advisory's id in eight bytes: `CVE-year-number` as two numbers, anything else as a place in the section's text.
+/// An advisory's id in four bytes: `CVE-year-number` as two numbers, anything else as a place in the table of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PackedId {
-    Cve { year: u16, number: u32 },
-    Text { offset: u32, length: u16 },
+    Cve { year: u32, number: u32 },
+    Word(u32),
 }
+
+/// The first year that seven bits number.
+const FIRST_YEAR: u32 = 1990;
+const IS_CVE: u32 = 1 << 31;
+const NUMBER: u32 = (1 << 24) - 1;
 
 impl PackedId {
     /// Packs a CVE id if unpacking gives the same text again.
@@ -125,26 +175,23 @@ impl PackedId {
         {
             return None;
         }
-        Some(Self::Cve { year: year.parse().ok()?, number: number.parse().ok()? })
+        let (year, number) = (year.parse().ok()?, number.parse().ok()?);
+        let fits = (FIRST_YEAR..FIRST_YEAR + 128).contains(&year) && number <= NUMBER;
+        fits.then_some(Self::Cve { year, number })
     }
 
-    pub(crate) fn write(self) -> u64 {
+    pub(crate) fn write(self) -> u32 {
         match self {
-            Self::Cve { year, number } => 1 << 63 | u64::from(year) << 32 | u64::from(number),
-            Self::Text { offset, length } => u64::from(length) << 32 | u64::from(offset),
+            Self::Cve { year, number } => IS_CVE | (year - FIRST_YEAR) << 24 | number,
+            Self::Word(index) => index & !IS_CVE,
         }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the shifts leave as many bits as the types hold"
-    )]
-    pub(crate) fn read(packed: u64) -> Self {
-        if packed >> 63 == 1 {
-            Self::Cve { year: (packed >> 32) as u16, number: packed as u32 }
-        } else {
-            Self::Text { offset: packed as u32, length: (packed >> 32) as u16 }
+    pub(crate) fn read(packed: u32) -> Self {
+        if packed & IS_CVE == 0 {
+            return Self::Word(packed);
         }
+        Self::Cve { year: FIRST_YEAR + (packed >> 24 & 0x7f), number: packed & NUMBER }
     }
 }
 
@@ -180,18 +227,44 @@ mod tests {
 
     #[test]
     fn an_id_comes_back_as_it_went_in() {
-        for id in ["CVE-2024-0001", "CVE-1999-1572", "CVE-2026-1234567"] {
+        for id in ["CVE-2024-0001", "CVE-1990-1572", "CVE-2117-9999", "CVE-2026-16777215"] {
             let PackedId::Cve { year, number } = PackedId::read(PackedId::cve(id).unwrap().write())
             else {
                 panic!("{id}")
             };
             assert_eq!(format!("CVE-{year}-{number:04}"), id);
         }
-        for id in ["CVE-2024-01", "CVE-2024-00001", "CVE-2023-XXXX", "DSA-1-1", "CVE-20240-0001"] {
+        for id in [
+            "CVE-2024-01",
+            "CVE-2024-00001",
+            "CVE-2023-XXXX",
+            "DSA-1-1",
+            "CVE-20240-0001",
+            "CVE-1989-0001",
+            "CVE-2118-0001",
+            "CVE-2026-16777216",
+        ] {
             assert!(PackedId::cve(id).is_none(), "{id}");
         }
-        let text = PackedId::Text { offset: 77, length: 9 };
-        assert_eq!(PackedId::read(text.write()), text);
+        let word = PackedId::Word(77);
+        assert_eq!(PackedId::read(word.write()), word);
+    }
+
+    #[test]
+    fn numbers_are_as_wide_as_they_must_be() {
+        let bytes = [1, 0, 2, 0, 0xff, 0xff, 9];
+        for (bound, left, wanted) in
+            [(1 << 16, 3, [1, 2]), ((1 << 16) + 1, 1, [0x02_0001, 0xff_ff00])]
+        {
+            let mut rest = &bytes[..];
+            let numbers = Numbers::take(&mut rest, 2, bound).unwrap();
+            assert_eq!((numbers.len(), rest.len()), (2, left));
+            assert_eq!(numbers.range(0, 2).collect::<Vec<_>>(), wanted);
+            for (start, end) in [(1, 3), (2, 1), (u32::MAX, u32::MAX)] {
+                assert_eq!(numbers.range(start, end).count(), 0, "{start}..{end}");
+            }
+            assert!(Numbers::take(&mut &bytes[..], 4, bound).is_none());
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use muster_core::action;
 use muster_core::advisory::{By, Channel, Status};
-use muster_core::fact::{Database, Facts, Obstacle};
+use muster_core::fact::{Database, Facts, Obstacle, Package};
 use muster_core::finding::{About, AdvisoryFinding, Concerned, Finding, Fix, KernelObject, Rule};
 use muster_core::time::Date;
 use muster_core::verdict::{self, Position, Verdict};
@@ -43,7 +43,8 @@ pub fn judge(section: &Section<'_>, database: Database, facts: &Facts, all: bool
     let server = Server { database, granted: granted(facts), all };
     let mut matched = Matched::default();
     for (source, units) in &installed.by_source {
-        let mut judging = Judging::of(section, &server, source);
+        let metas = installed.metas.get(source).map_or(&[][..], |metas| metas);
+        let mut judging = Judging::of(section, &server, source, metas);
         if let Some(listed) = section.package(source, By::Source) {
             judging.package(&listed, units, By::Source);
         }
@@ -159,9 +160,18 @@ impl Class {
         Self { packages, kernel, code, objects: objects.into(), upgrade: OnceCell::new() }
     }
 
-    fn upgrade(&self, database: Database) -> Arc<str> {
-        let made = || action::upgrade(database, &self.packages).into();
-        Arc::clone(self.upgrade.get_or_init(made))
+    fn upgrade(&self, database: Database, metas: &[&Package]) -> Arc<str> {
+        Arc::clone(self.upgrade.get_or_init(|| {
+            if !self.kernel || database != Database::Dpkg {
+                return action::upgrade(database, &self.packages).into();
+            }
+            // A newer kernel of dpkg's is another package: the one that depends on the newest brings it.
+            if metas.is_empty() {
+                return "install the newest kernel image of this line, then reboot".into();
+            }
+            let metas: Vec<Concerned> = metas.iter().map(|p| Concerned::new(p, None)).collect();
+            action::upgrade(database, &metas).into()
+        }))
     }
 }
 
@@ -182,6 +192,7 @@ struct Judging<'j, 'a> {
     section: &'j Section<'a>,
     server: &'j Server,
     source: &'j str,
+    metas: &'j [&'j Package],
     decided: Vec<Decided<'a>>,
     classes: Vec<Class>,
     /// In the order in which they came about; then one for each advisory, in the order of their numbers.
@@ -189,11 +200,17 @@ struct Judging<'j, 'a> {
 }
 
 impl<'j, 'a> Judging<'j, 'a> {
-    fn of(section: &'j Section<'a>, server: &'j Server, source: &'j str) -> Self {
+    fn of(
+        section: &'j Section<'a>,
+        server: &'j Server,
+        source: &'j str,
+        metas: &'j [&'j Package],
+    ) -> Self {
         Self {
             section,
             server,
             source,
+            metas,
             decided: Vec::new(),
             classes: Vec::new(),
             outcomes: Vec::new(),
@@ -450,7 +467,7 @@ impl<'j, 'a> Judging<'j, 'a> {
         if *class.objects == [KernelObject::Running] {
             return "reboot into the kernel that is installed".into();
         }
-        let upgrade = || class.upgrade(self.server.database);
+        let upgrade = || class.upgrade(self.server.database, self.metas);
         match verdict {
             Verdict::Missing => upgrade(),
             Verdict::MissingSubscription => {

@@ -1,10 +1,20 @@
 //! One release of a compiled advisory file, as matching sees it: tables over borrowed bytes, nothing is unpacked.
 //!
 //! ```text
-//! counts 12 × u32 │ notices' starts │ notices' CVEs │ exploited │ packages │ versions │ groups │ rows │ lines │ archive │ words │ advisories │ text
+//! counts 13 × u32 │ notices' starts │ notices' CVEs │ exploited │ packages │ versions │ groups │ kinds │ rows │ lines │ archive │ words │ advisories │ text
+//!
+//! piece (of the text): offset u32 │ length u16
+//! package: name piece, length's highest bit: by binary │ first version u24 │ first group u24
+//! group: mended rank u16 │ kind u24 │ first row u24
+//! kind: first affected rank u16 │ last affected rank u16 │ word u16 │ day u16 │ module u16 │ channel u8 │ status u8
+//! row, notice's CVE: number of an advisory, u16 or, where there are more, u24
+//! advisory: packed id u32 │ day u16 │ likelihood u16 │ severity u8
 //! ```
 //! A *group* is a set of advisories of one package that share everything a verdict depends on: an update that closes
-//! forty CVEs is one group of forty rows of four bytes.
+//! forty CVEs is one group of forty rows of two bytes. A *kind* is what groups of many packages have in common. What
+//! begins at an entry's place ends where that of the next entry begins.
+//!
+//! Three bytes are enough where they stand: no release comes near sixteen million entries, and the writer refuses them.
 
 use std::sync::Arc;
 
@@ -14,33 +24,37 @@ use muster_core::time::Date;
 
 use crate::file::Error;
 use crate::format::{
-    NONE16, PackedId, Table, u16_at, u32_at, u64_at, unpack_day, unpack_likelihood,
+    NONE16, Numbers, PackedId, Table, u16_at, u24_at, u32_at, unpack_day, unpack_likelihood,
 };
 
-pub(crate) const COUNTS: usize = 12;
-pub(crate) const ADVISORY: usize = 16;
+pub(crate) const COUNTS: usize = 13;
+/// Bytes of a place in the text, with its length.
+pub(crate) const PIECE: usize = 6;
+pub(crate) const ADVISORY: usize = 9;
 pub(crate) const EXPLOITED: usize = 8;
-pub(crate) const PACKAGE: usize = 24;
-pub(crate) const VERSION: usize = 8;
-pub(crate) const GROUP: usize = 24;
-pub(crate) const LINE: usize = 24;
-pub(crate) const ARCHIVED: usize = 24;
-pub(crate) const WORD: usize = 8;
+pub(crate) const PACKAGE: usize = PIECE + 6;
+pub(crate) const GROUP: usize = 8;
+pub(crate) const KIND: usize = 12;
+pub(crate) const LINE: usize = 3 * PIECE;
+pub(crate) const ARCHIVED: usize = 3 * PIECE;
+/// In the length of a package's name: it is that of a binary package.
+pub(crate) const BY_BINARY: u16 = 1 << 15;
 
 /// A release.
 #[derive(Clone, Copy, Debug)]
 pub struct Section<'a> {
     advisories: Table<'a, ADVISORY>,
     notice_starts: Table<'a, 4>,
-    notice_cves: Table<'a, 4>,
+    notice_cves: Numbers<'a>,
     exploited: Table<'a, EXPLOITED>,
     packages: Table<'a, PACKAGE>,
-    versions: Table<'a, VERSION>,
+    versions: Table<'a, PIECE>,
     groups: Table<'a, GROUP>,
-    rows: Table<'a, 4>,
+    kinds: Table<'a, KIND>,
+    rows: Numbers<'a>,
     lines: Table<'a, LINE>,
     archived: Table<'a, ARCHIVED>,
-    words: Table<'a, WORD>,
+    words: Table<'a, PIECE>,
     text: &'a str,
 }
 
@@ -128,6 +142,7 @@ impl<'a> Section<'a> {
             packages,
             versions,
             groups,
+            kinds,
             rows,
             lines,
             archived,
@@ -138,12 +153,13 @@ impl<'a> Section<'a> {
         let rest = &mut bytes.get(COUNTS * 4..).ok_or_else(damaged)?;
         let section = Self {
             notice_starts: Table::take(rest, notices.saturating_add(1)).ok_or_else(damaged)?,
-            notice_cves: Table::take(rest, notice_cves).ok_or_else(damaged)?,
+            notice_cves: Numbers::take(rest, notice_cves, advisories).ok_or_else(damaged)?,
             exploited: Table::take(rest, exploited).ok_or_else(damaged)?,
             packages: Table::take(rest, packages).ok_or_else(damaged)?,
             versions: Table::take(rest, versions).ok_or_else(damaged)?,
             groups: Table::take(rest, groups).ok_or_else(damaged)?,
-            rows: Table::take(rest, rows).ok_or_else(damaged)?,
+            kinds: Table::take(rest, kinds).ok_or_else(damaged)?,
+            rows: Numbers::take(rest, rows, advisories).ok_or_else(damaged)?,
             lines: Table::take(rest, lines).ok_or_else(damaged)?,
             archived: Table::take(rest, archived).ok_or_else(damaged)?,
             words: Table::take(rest, words).ok_or_else(damaged)?,
@@ -197,39 +213,55 @@ impl<'a> Section<'a> {
     }
 
     fn package_at(&self, at: usize) -> Option<Package<'a>> {
-        let entry = self.packages.get(at)?;
+        let (entry, next) = (self.packages.get(at)?, self.packages.get(at + 1));
+        let length = u16_at(entry, 4);
+        let until = |at, whole: usize| {
+            next.map_or_else(|| u32::try_from(whole).unwrap_or(u32::MAX), |next| u24_at(next, at))
+        };
         Some(Package {
-            name: self.text_at(entry, 0),
-            by: if u16_at(entry, 6) == 0 { By::Source } else { By::Binary },
-            versions: (u32_at(entry, 8), u32_at(entry, 12)),
-            groups: (u32_at(entry, 16), u32_at(entry, 20)),
+            name: self.text(u32_at(entry, 0), length & !BY_BINARY),
+            by: if length & BY_BINARY == 0 { By::Source } else { By::Binary },
+            versions: (u24_at(entry, PIECE), until(PIECE, self.versions.len())),
+            groups: (u24_at(entry, PIECE + 3), until(PIECE + 3, self.groups.len())),
         })
     }
 
     /// Returns the versions that the package's groups speak of, oldest first.
     pub fn versions(&self, package: &Package<'a>) -> Vec<&'a str> {
-        let entries = self.versions.range(package.versions.0, package.versions.1);
+        let (start, end) = package.versions;
+        let entries = self.versions.range(start, end.saturating_sub(start));
         entries.map_or(Vec::new(), |entries| entries.map(|e| self.text_at(e, 0)).collect())
     }
 
     /// Returns the package's groups.
     pub fn groups(&self, package: &Package<'a>) -> impl Iterator<Item = Group<'a>> + use<'a> {
         let section = *self;
+        let (start, end) = package.groups;
+        (start as usize..(end as usize).min(self.groups.len()))
+            .filter_map(move |at| section.group_at(at))
+    }
+
+    fn group_at(&self, at: usize) -> Option<Group<'a>> {
+        let (entry, next) = (self.groups.get(at)?, self.groups.get(at + 1));
+        let kind = self.kinds.get(u24_at(entry, 2) as usize)?;
         let rank = |value: u16| (value != NONE16).then_some(value);
-        let entries = self.groups.range(package.groups.0, package.groups.1);
-        entries.into_iter().flatten().map(move |entry| {
-            let module = u16_at(entry, 12);
-            Group {
-                introduced: rank(u16_at(entry, 0)),
-                fixed: rank(u16_at(entry, 2)),
-                last_affected: rank(u16_at(entry, 4)),
-                channel: Channel::ALL.get(usize::from(entry[6])).copied().unwrap_or(Channel::Other),
-                status: status(entry[7]),
-                word: section.word(u16_at(entry, 8)),
-                published: unpack_day(u16_at(entry, 10)),
-                module: (module != NONE16).then(|| section.word(module)),
-                rows: (u32_at(entry, 16), u32_at(entry, 20)),
-            }
+        let module = u16_at(kind, 8);
+        Some(Group {
+            introduced: rank(u16_at(kind, 0)),
+            fixed: rank(u16_at(entry, 0)),
+            last_affected: rank(u16_at(kind, 2)),
+            channel: Channel::ALL.get(usize::from(kind[10])).copied().unwrap_or(Channel::Other),
+            status: status(kind[11]),
+            word: self.word(u16_at(kind, 4)),
+            published: unpack_day(u16_at(kind, 6)),
+            module: (module != NONE16).then(|| self.word(module)),
+            rows: (
+                u24_at(entry, 5),
+                next.map_or_else(
+                    || u32::try_from(self.rows.len()).unwrap_or(u32::MAX),
+                    |next| u24_at(next, 5),
+                ),
+            ),
         })
     }
 
@@ -239,22 +271,18 @@ impl<'a> Section<'a> {
 
     /// Returns the numbers of the group's advisories.
     pub fn members(&self, group: &Group<'a>) -> impl Iterator<Item = u32> + use<'a> {
-        self.rows
-            .range(group.rows.0, group.rows.1)
-            .into_iter()
-            .flatten()
-            .map(|row| u32::from_le_bytes(*row))
+        self.rows.range(group.rows.0, group.rows.1)
     }
 
     /// Returns an advisory by its number.
     pub fn advisory(&self, number: u32) -> Advisory {
         let entry = self.advisories.get(number as usize).unwrap_or(&[0; ADVISORY]);
         Advisory {
-            id: PackedId::read(u64_at(entry, 0)),
-            severity: Severity::ALL.get(usize::from(entry[12])).copied().unwrap_or_default(),
+            id: PackedId::read(u32_at(entry, 0)),
+            severity: Severity::ALL.get(usize::from(entry[8])).copied().unwrap_or_default(),
             notice: (number as usize) < self.notices(),
-            published: unpack_day(u16_at(entry, 8)),
-            likelihood: unpack_likelihood(u16_at(entry, 10)),
+            published: unpack_day(u16_at(entry, 4)),
+            likelihood: unpack_likelihood(u16_at(entry, 6)),
         }
     }
 
@@ -267,7 +295,9 @@ impl<'a> Section<'a> {
     pub fn id(&self, advisory: &Advisory) -> Arc<str> {
         match advisory.id {
             PackedId::Cve { year, number } => cve(year, number),
-            PackedId::Text { offset, length } => self.text(offset, length).into(),
+            PackedId::Word(index) => {
+                self.words.get(index as usize).map_or("", |entry| self.text_at(entry, 0)).into()
+            }
         }
     }
 
@@ -277,8 +307,7 @@ impl<'a> Section<'a> {
         let inside = (notice as usize) < self.notices();
         let (start, end) =
             if inside { (at(notice as usize), at(notice as usize + 1)) } else { (0, 0) };
-        let entries = self.notice_cves.range(start, end.saturating_sub(start));
-        entries.into_iter().flatten().map(|entry| u32::from_le_bytes(*entry))
+        self.notice_cves.range(start, end)
     }
 
     /// Returns the days CISA added a vulnerability and set for its end.
@@ -309,11 +338,11 @@ impl<'a> Section<'a> {
         let section = *self;
         (0..self.lines.len()).filter_map(move |at| {
             let entry = section.lines.get(at)?;
-            let successor = section.text_at(entry, 8);
+            let successor = section.text_at(entry, PIECE);
             Some(Line {
                 source: section.text_at(entry, 0),
                 successor: (!successor.is_empty()).then_some(successor),
-                word: section.text_at(entry, 16),
+                word: section.text_at(entry, 2 * PIECE),
             })
         })
     }
@@ -330,8 +359,8 @@ impl<'a> Section<'a> {
                 core::cmp::Ordering::Equal => {
                     return Some(Archived {
                         binary: self.text_at(entry, 0),
-                        version: self.text_at(entry, 8),
-                        source: self.text_at(entry, 16),
+                        version: self.text_at(entry, PIECE),
+                        source: self.text_at(entry, 2 * PIECE),
                     });
                 }
             }
@@ -341,12 +370,12 @@ impl<'a> Section<'a> {
 }
 
 /// Returns `CVE-year-number`, whose number has at least four digits: written from its end, thousands of times a report.
-fn cve(year: u16, number: u32) -> Arc<str> {
+fn cve(year: u32, number: u32) -> Arc<str> {
     let mut text = [0_u8; 20];
     let mut room = text.iter_mut().rev();
-    let mut put = |byte: u8| *room.next().expect("two numbers of 16 and 32 bits fit") = byte;
+    let mut put = |byte: u8| *room.next().expect("two numbers of 7 and 24 bits fit") = byte;
     let mut length = 0;
-    for (mut number, mark) in [(number, b'-'), (u32::from(year), b'-')] {
+    for (mut number, mark) in [(number, b'-'), (year, b'-')] {
         let mut digits = 0;
         while number > 0 || digits < 4 {
             put(b'0' + u8::try_from(number % 10).expect("a digit is small"));

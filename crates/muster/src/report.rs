@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use muster_core::catalog::Support;
 use muster_core::fact::{Database, Facts, Obstacle, Reading};
-use muster_core::finding::{About, Finding, Fix};
+use muster_core::finding::{About, Finding, Fix, Severity};
 use muster_core::owed::{self, SupportState};
 use muster_core::time::{Instant, day};
 use muster_core::verdict::Verdict;
@@ -18,6 +18,8 @@ use muster_match::section::Section;
 pub(crate) struct Report {
     pub(crate) at: Instant,
     pub(crate) root: String,
+    /// Whether others are answered beside it.
+    pub(crate) of_several: bool,
     pub(crate) facts: Facts,
     pub(crate) support: SupportState,
     pub(crate) advisories: Option<Compiled>,
@@ -36,6 +38,7 @@ pub(crate) struct Compiled {
 pub(crate) struct Question {
     pub(crate) now: Instant,
     pub(crate) all: bool,
+    pub(crate) of_several: bool,
 }
 
 impl Report {
@@ -73,6 +76,7 @@ impl Report {
         findings.extend(owed::third_party(&facts));
         sort(&mut findings);
         unknown.extend(archive_obstacle(&facts));
+        unknown.extend(file.and_then(|file| clock_obstacle(file, question.now)));
         unknown.append(&mut facts.obstacles);
         if let Reading::Unknown(obstacle) = &facts.database {
             unknown.push(obstacle.clone());
@@ -83,7 +87,16 @@ impl Report {
             Some(file) => Some(Compiled { built: file.built(), feeds: file.provenance()?.feeds }),
             None => None,
         };
-        Ok(Self { at: question.now, root, facts, support, advisories, findings, unknown })
+        Ok(Self {
+            at: question.now,
+            of_several: question.of_several,
+            root,
+            facts,
+            support,
+            advisories,
+            findings,
+            unknown,
+        })
     }
 
     /// Tells whether something is owed, or could not be known.
@@ -141,7 +154,12 @@ impl Report {
         }
         let paid = sources(&|f| f.verdict == Verdict::MissingSubscription && is_security(f));
         if paid > 0 {
-            parts.push(format!("misses {} that need a subscription", count(paid, "more", "more")));
+            parts.push(if missing > 0 {
+                format!("misses {paid} more that need a subscription")
+            } else {
+                let packages = count(paid, "package", "packages");
+                format!("misses security patches for {packages} that need a subscription")
+            });
         }
         let lines =
             self.findings.iter().filter(|f| matches!(f.about, About::KernelLine(_))).count();
@@ -210,6 +228,17 @@ fn release_section(
         unknown.push(Obstacle::new("advisories", format!("the advisory file says nothing of {release}: build it with the feeds of that release")));
     }
     Ok(section)
+}
+
+/// A clock before the file's date judges by advisories from its future: ages and deadlines are wrong.
+fn clock_obstacle(file: &AdvisoryFile, now: Instant) -> Option<Obstacle> {
+    let built = file.built().filter(|built| *built > now)?;
+    Some(Obstacle::new(
+        "clock",
+        format!(
+            "the advisory file is of {built}, later than the time of this inspection ({now}): is the clock right?"
+        ),
+    ))
 }
 
 fn archive_obstacle(facts: &Facts) -> Option<Obstacle> {
@@ -295,13 +324,12 @@ fn sort(findings: &mut [Finding]) {
 pub(crate) fn urgency(finding: &Finding) -> u64 {
     let actionable = match finding.verdict {
         Verdict::Missing | Verdict::EndOfSupport => 0,
-        Verdict::Owed => {
-            if matches!(finding.about, About::ArchiveUpdate(_)) {
-                2
-            } else {
-                0
-            }
-        }
+        Verdict::Owed => match finding.about {
+            About::ArchiveUpdate(_) => 2,
+            // Where nothing safe arrives at all, that comes first; what is only off or old, after the patches.
+            About::UpdateChannel(_) if finding.severity < Severity::High => 1,
+            _ => 0,
+        },
         Verdict::MissingSubscription => 1,
         Verdict::Unknown => 3,
         Verdict::NoFix | Verdict::WontFix => 4,
@@ -312,6 +340,11 @@ pub(crate) fn urgency(finding: &Finding) -> u64 {
             (a.headers_only, a.exploited.is_some(), likelihood(a.likelihood), a.kernel, a.published)
         }
         _ => (false, false, 0, false, None),
+    };
+    // The index of an archive does not say how bad: a security update counts as what most of them are.
+    let severity = match &finding.about {
+        About::ArchiveUpdate(u) if u.security => finding.severity.max(Severity::Medium),
+        _ => finding.severity,
     };
     let release = matches!(finding.about, About::EndOfSupport(_) | About::KernelLine(_));
     let by_advisory = matches!(finding.about, About::Advisory(_));
@@ -325,7 +358,7 @@ pub(crate) fn urgency(finding: &Finding) -> u64 {
         (3, actionable),
         (1, u64::from(!exploited)),
         (2, 3 - likely),
-        (3, 7 - finding.severity as u64),
+        (3, 7 - severity as u64),
         (1, u64::from(!kernel)),
         (1, u64::from(!by_advisory)),
         (32, u64::from(day)),

@@ -11,12 +11,11 @@
 //! fixed version (`.module_el8…`), since a title with a colon need not be (`python3:3.6.8 security update`).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
 use std::io::{BufRead, Read as _};
 
+use hashbrown::{DefaultHashBuilder, HashMap};
 use muster_core::advisory::{
     By, Channel, Form, Item, Record, Severity, Sink, Statement, Status, Text,
 };
@@ -102,7 +101,7 @@ fn shape(reader: &mut dyn BufRead) -> Shape {
 /// What a document has said by now: each id, with a digest of the record.
 #[derive(Default)]
 struct Seen {
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     records: HashMap<u64, u64>,
 }
 
@@ -646,9 +645,9 @@ fn keep_one_build(statements: &mut Vec<Statement<'_>>) {
         return;
     }
     statements.sort_by(|a, b| {
-        let key =
-            |s: &Statement<'_>| (s.release.to_string(), s.package.to_string(), s.module.is_some());
-        key(a).cmp(&key(b)).then_with(|| {
+        let by_text = a.release.cmp(&b.release).then_with(|| a.package.cmp(&b.package));
+        let by_name = by_text.then_with(|| a.module.is_some().cmp(&b.module.is_some()));
+        by_name.then_with(|| {
             order(a.fixed.as_deref().unwrap_or_default(), b.fixed.as_deref().unwrap_or_default())
         })
     });

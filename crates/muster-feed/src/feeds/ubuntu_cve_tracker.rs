@@ -14,7 +14,7 @@ use muster_core::advisory::{
 use muster_core::time::Instant;
 
 use crate::ecosystem::{codenamed, pocket_channel};
-use crate::lines::problem;
+use crate::lines::{each_line, problem};
 use crate::{Document, Feed, Recognised};
 
 /// The reader of the tracker's tree.
@@ -22,6 +22,8 @@ pub(crate) struct UbuntuCveTracker;
 
 /// The longest file of the tracker that is read; the longest there are have 200 kB.
 const LONGEST: u64 = 8 << 20;
+/// Lines of a file for which room is made beforehand.
+const MANY: usize = 4096;
 
 impl Feed for UbuntuCveTracker {
     fn name(&self) -> &'static str {
@@ -66,10 +68,16 @@ impl Feed for UbuntuCveTracker {
                 format!("is longer than {LONGEST} bytes: passed over"),
             ));
         }
-        let text = String::from_utf8_lossy(&bytes);
+        let text = match str::from_utf8(&bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(&bytes),
+        };
         let mut reading =
             Reading { path: document.path, sink, record: Record::default(), field: Field::None };
-        for (number, line) in (1_u64..).zip(text.lines()) {
+        // Nearly every line is a statement; what is reserved on that word is bounded.
+        let lines = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        reading.record.statements.reserve(lines.min(MANY));
+        for (number, line) in (1_u64..).zip(each_line(&text)) {
             reading.line(number, line);
         }
         reading.end(&text);
@@ -113,18 +121,16 @@ impl<'t> Reading<'t, '_> {
         }
         self.field = Field::None;
         // Lines that begin with dashes were fields once, and are put out of use.
-        if line.trim().is_empty() || line.starts_with('#') || line.starts_with("-- ") {
+        if line.trim_ascii_start().is_empty() || line.starts_with('#') || line.starts_with("-- ") {
             return;
         }
-        let colon = memchr::memchr(b':', line.as_bytes());
-        let Some((key, value)) = colon.and_then(|at| Some((line.get(..at)?, line.get(at + 1..)?)))
-        else {
+        let Some((key, value)) = cut(line, b':') else {
             return self.problem(number, format!("the line {line:?} has no colon"));
         };
         let value = value.trim();
         // Nearly every line is a state, and only states begin in lower case.
         if key.starts_with(|c: char| c.is_ascii_lowercase())
-            && let Some((pocket, source)) = key.split_once('_')
+            && let Some((pocket, source)) = cut(key, b'_')
         {
             return self.state(number, pocket, source, value);
         }
@@ -188,7 +194,7 @@ impl<'t> Reading<'t, '_> {
     }
 
     fn state(&mut self, number: u64, pocket: &'t str, source: &'t str, value: &'t str) {
-        let (word, remark) = value.split_once(' ').unwrap_or((value, ""));
+        let (word, remark) = cut(value, b' ').unwrap_or((value, ""));
         let remark = remark.trim().strip_prefix('(').unwrap_or(remark);
         let remark = remark.strip_suffix(')').unwrap_or(remark).trim();
         // A blank state is how the tracker's forms look before anybody filled them in.
@@ -217,7 +223,7 @@ impl<'t> Reading<'t, '_> {
     /// `jammy`, `esm-infra/bionic`, `trusty/esm`, `fips-updates/focal`; the rest keeps its own name.
     fn place(pocket: &str) -> (Text<'static>, Channel) {
         let codename = |name: &str| codenamed("ubuntu", name);
-        let found = match pocket.split_once('/') {
+        let found = match cut(pocket, b'/') {
             None => codename(pocket).map(|release| (release, Channel::Base)),
             // `vivid/ubuntu-core` and `vivid/stable-phone-overlay` were products of their own.
             Some((a, b)) => codename(a)
@@ -244,6 +250,12 @@ impl<'t> Reading<'t, '_> {
         }
         self.sink.item(Item::Record(self.record));
     }
+}
+
+/// As [`str::split_once`], at an ASCII sign; lines are short, and there are millions of them.
+fn cut(text: &str, sign: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|b| b == sign)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 fn append<'t>(to: &mut Text<'t>, text: &'t str) {

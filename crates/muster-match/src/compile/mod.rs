@@ -35,6 +35,8 @@ use strings::{Strings, Word};
 pub struct Compiler {
     strings: Strings,
     rows: HashMap<Word, Vec<Row>>,
+    /// The statements of the record at hand.
+    said: Vec<Said>,
     sources: Vec<RecordInfo>,
     advisories: HashMap<Word, AdvisoryInfo>,
     exploited: HashMap<Word, (Date, Option<Date>)>,
@@ -65,6 +67,44 @@ struct Row {
     channel: Channel,
     status: Status,
     by: By,
+}
+
+/// The texts of a statement, in numbers.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    release: Word,
+    package: Word,
+    introduced: Word,
+    fixed: Word,
+    last_affected: Word,
+    word: Word,
+    module: Word,
+}
+
+impl Said {
+    /// Numbers each statement's texts. Neighbours mostly speak of one package, in the same word.
+    fn all(strings: &mut Strings, statements: &[Statement<'_>], into: &mut Vec<Self>) {
+        let mut before: Option<&Statement<'_>> = None;
+        for statement in statements {
+            let known = before.zip(into.last().copied());
+            let package = known.filter(|(before, _)| before.package == statement.package);
+            let word = known.filter(|(before, _)| before.word == statement.word);
+            into.push(Self {
+                release: strings.add(&statement.release),
+                package: package
+                    .map_or_else(|| strings.add(&statement.package), |(_, s)| s.package),
+                introduced: strings.option(statement.introduced.as_deref()),
+                fixed: strings.option(statement.fixed.as_deref()),
+                last_affected: strings.option(statement.last_affected.as_deref()),
+                word: word.map_or_else(
+                    || strings.option(Some(&*statement.word).filter(|w| !w.is_empty())),
+                    |(_, said)| said.word,
+                ),
+                module: strings.option(statement.module.as_deref()),
+            });
+            before = Some(statement);
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +195,7 @@ impl Compiler {
         Ok(Self {
             strings: Strings::default(),
             rows: HashMap::new(),
+            said: Vec::new(),
             sources: Vec::new(),
             advisories: HashMap::new(),
             exploited: HashMap::new(),
@@ -229,12 +270,20 @@ impl Compiler {
         {
             feed.withdrawn += 1;
         }
-        if let Err(error) = self.records.add(self.feed, record) {
-            self.failed = Some(error);
-            return;
+        let mut said = std::mem::take(&mut self.said);
+        said.clear();
+        Said::all(&mut self.strings, &record.statements, &mut said);
+        match self.records.add(self.feed, record, &said) {
+            Ok(()) => self.statements(record, &said),
+            Err(error) => self.failed = Some(error),
         }
+        self.said = said;
+    }
+
+    /// Takes in what a record says of each package.
+    fn statements(&mut self, record: &Record<'_>, said: &[Said]) {
+        said.iter().for_each(|s| self.place(record, s.release));
         if record.withdrawn.is_some() || record.form == Form::LivePatch {
-            record.statements.iter().for_each(|s| _ = self.place(record, s));
             return;
         }
         let id = match record.form {
@@ -245,23 +294,20 @@ impl Compiler {
         self.describe(advisory, record);
         let number = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
         self.sources.push(RecordInfo { modified: record.modified, feed: self.feed });
-        for statement in &record.statements {
-            let release = self.place(record, statement);
+        for (statement, said) in record.statements.iter().zip(said) {
             if is_judged(statement) {
-                let row = self.row(advisory, number, statement);
-                self.rows.entry(release).or_default().push(row);
+                let row = row(advisory, number, statement, said);
+                self.rows.entry(said.release).or_default().push(row);
             }
         }
     }
 
-    /// Counts a statement for its feed and release, which is returned.
-    fn place(&mut self, record: &Record<'_>, statement: &Statement<'_>) -> Word {
+    /// Counts a statement for its feed and release.
+    fn place(&mut self, record: &Record<'_>, release: Word) {
         let frozen = self.frozen.then(|| record.modified.or(record.published)).flatten();
-        let release = self.strings.add(&statement.release);
         let fragment = self.fragments.entry((self.feed, release)).or_insert((0, None));
         fragment.0 += 1;
         fragment.1 = fragment.1.max(frozen);
-        release
     }
 
     fn describe(&mut self, advisory: Word, record: &Record<'_>) {
@@ -284,28 +330,6 @@ impl Compiler {
             if !info.cves.contains(&cve) {
                 info.cves.push(cve);
             }
-        }
-    }
-
-    fn row(&mut self, advisory: Word, record: u32, statement: &Statement<'_>) -> Row {
-        let unfixed = !matches!(statement.status, Status::Fixed | Status::NotAffected);
-        Row {
-            package: self.strings.add(&statement.package),
-            advisory,
-            introduced: self.strings.option(statement.introduced.as_deref().filter(|v| *v != "0")),
-            fixed: self.strings.option(statement.fixed.as_deref()),
-            last_affected: self.strings.option(statement.last_affected.as_deref()),
-            word: if unfixed {
-                self.strings.option(Some(&*statement.word).filter(|w| !w.is_empty()))
-            } else {
-                Word::NONE
-            },
-            module: self.strings.option(statement.module.as_deref()),
-            published: statement.published.map(day),
-            record,
-            channel: statement.channel,
-            status: statement.status,
-            by: statement.by,
         }
     }
 
@@ -373,6 +397,25 @@ impl Compiler {
         out.set_len(offset)?;
         summary.bytes = offset;
         Ok(summary)
+    }
+}
+
+fn row(advisory: Word, record: u32, statement: &Statement<'_>, said: &Said) -> Row {
+    let unfixed = !matches!(statement.status, Status::Fixed | Status::NotAffected);
+    let from_the_beginning = statement.introduced.as_deref() == Some("0");
+    Row {
+        package: said.package,
+        advisory,
+        introduced: if from_the_beginning { Word::NONE } else { said.introduced },
+        fixed: said.fixed,
+        last_affected: said.last_affected,
+        word: if unfixed { said.word } else { Word::NONE },
+        module: said.module,
+        published: statement.published.map(day),
+        record,
+        channel: statement.channel,
+        status: statement.status,
+        by: statement.by,
     }
 }
 

@@ -5,18 +5,16 @@ use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 
 use muster_core::advisory::Record;
 
+use super::Said;
 use super::block::Encoder;
-use crate::file::{INDEX_ENTRY, PLACE, hash};
-
-/// Unpacked bytes of a block: large enough to pack well, small enough to unpack for one record.
-const BLOCK: usize = 1 << 20;
+use crate::file::{BLOCK, INDEX_ENTRY, PLACE, index_entry};
 
 pub(super) struct Records {
     spool: BufWriter<File>,
     written: u64,
     block: Encoder,
     places: Vec<(u64, u64, [u8; 32])>,
-    index: Vec<(u64, u32, u32)>,
+    index: Vec<u64>,
     packer: zstd::bulk::Compressor<'static>,
 }
 
@@ -33,17 +31,17 @@ impl Records {
         })
     }
 
-    pub(super) fn add(&mut self, feed: u16, record: &Record<'_>) -> io::Result<()> {
-        let place = u32::try_from(self.places.len()).map_err(io::Error::other)?;
-        let offset = self.block.add(feed, record)?;
-        let mut ids: Vec<u64> = std::iter::once(&record.id)
-            .chain(&record.cves)
-            .chain(&record.aliases)
-            .map(|id| hash(id))
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        self.index.extend(ids.into_iter().map(|id| (id, place, offset)));
+    pub(super) fn add(&mut self, feed: u16, record: &Record<'_>, said: &[Said]) -> io::Result<()> {
+        let offset = self.block.add(feed, record, said)?;
+        for id in std::iter::once(&record.id).chain(&record.cves).chain(&record.aliases) {
+            let entry = index_entry(id, self.places.len(), offset);
+            self.index.push(entry.ok_or_else(|| {
+                io::Error::other(format!(
+                    "more than {} blocks of records: build several files",
+                    self.places.len()
+                ))
+            })?);
+        }
         if self.block.len() >= BLOCK { self.flush() } else { Ok(()) }
     }
 
@@ -62,11 +60,10 @@ impl Records {
     pub(super) fn finish(mut self) -> io::Result<Finished> {
         self.flush()?;
         self.index.sort_unstable();
+        self.index.dedup();
         let mut index = Vec::with_capacity(self.index.len() * INDEX_ENTRY);
-        for (id, place, offset) in &self.index {
-            index.extend(id.to_le_bytes());
-            index.extend(place.to_le_bytes());
-            index.extend(offset.to_le_bytes());
+        for entry in &self.index {
+            index.extend(entry.to_le_bytes());
         }
         let head = (self.places.len() * PLACE) as u64;
         let mut places = Vec::new();

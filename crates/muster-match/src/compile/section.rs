@@ -14,8 +14,8 @@ use muster_version::Scheme;
 
 use super::strings::{Strings, Word};
 use super::{Compiler, Row};
-use crate::format::{NONE16, PackedId, pack_day, pack_likelihood};
-use crate::section::STATUSES;
+use crate::format::{NONE16, PackedId, pack_day, pack_likelihood, width_below};
+use crate::section::{BY_BINARY, EXPLOITED, GROUP, KIND, PIECE, STATUSES};
 
 /// A release and its rows, in the order of packages and advisories.
 pub(super) struct Release {
@@ -161,9 +161,11 @@ struct Tables {
     packages: Vec<u8>,
     versions: Vec<u8>,
     groups: Vec<u8>,
+    kinds: Vec<u8>,
     rows: Vec<u8>,
     words: Vec<u8>,
     text: Text,
+    kind_numbers: HashMap<[u8; KIND], u32>,
     word_numbers: HashMap<Word, u16>,
 }
 
@@ -175,18 +177,22 @@ struct Text {
 }
 
 impl Text {
-    /// Writes the place and length of a text, six bytes.
+    /// Writes the place and length of a text.
     fn write(&mut self, strings: &Strings, word: Word, out: &mut Vec<u8>) -> io::Result<()> {
-        let text = strings.get(word);
-        let offset = self.place(strings, word)?;
-        out.extend(offset.to_le_bytes());
-        out.extend(
-            u16::try_from(text.len())
-                .map_err(|_| {
-                    io::Error::other(format!("a name of {} bytes is too long", text.len()))
-                })?
-                .to_le_bytes(),
-        );
+        let length = strings.get(word).len();
+        self.write_marked(strings, word, length_of(length)?, out)
+    }
+
+    /// As [`Text::write`], with a mark in the length.
+    fn write_marked(
+        &mut self,
+        strings: &Strings,
+        word: Word,
+        length: u16,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        out.extend(self.place(strings, word)?.to_le_bytes());
+        out.extend(length.to_le_bytes());
         Ok(())
     }
 
@@ -205,6 +211,20 @@ fn number(n: usize) -> io::Result<u32> {
     u32::try_from(n).map_err(io::Error::other)
 }
 
+fn length_of(length: usize) -> io::Result<u16> {
+    u16::try_from(length)
+        .map_err(|_| io::Error::other(format!("a name of {length} bytes is too long")))
+}
+
+/// Returns the first `N` bytes of a number that must not need more.
+fn narrow<const N: usize>(number: usize) -> io::Result<[u8; N]> {
+    let bytes = (number as u64).to_le_bytes();
+    match bytes.split_first_chunk() {
+        Some((low, high)) if high.iter().all(|b| *b == 0) => Ok(*low),
+        _ => Err(io::Error::other(format!("{number} entries are more than a release can have"))),
+    }
+}
+
 /// Writes a release.
 pub(super) fn write(compiler: &Compiler, release: &Release) -> io::Result<Written> {
     let strings = &compiler.strings;
@@ -216,23 +236,25 @@ pub(super) fn write(compiler: &Compiler, release: &Release) -> io::Result<Writte
         write_package(strings, scheme, same, &order, &mut tables)?;
         packages += 1;
     }
+    let width = width_below(order.list.len());
     let (lines, line_count) = write_lines(strings, &release.rows, &mut tables.text)?;
     let (archived, archived_count) = write_archived(compiler, &release.name, &mut tables.text)?;
-    let (advisories, notice_starts, notice_cves) = order.write(compiler, &mut tables.text)?;
+    let (advisories, notice_starts, notice_cves) = order.write(compiler, &mut tables)?;
     let exploited = order.write_exploited(compiler)?;
     let mut bytes = Vec::new();
     for count in [
         number(order.list.len())?,
         number(order.notices)?,
-        number(notice_cves.len() / 4)?,
-        number(exploited.len() / crate::section::EXPLOITED)?,
+        number(notice_cves.len() / width)?,
+        number(exploited.len() / EXPLOITED)?,
         packages,
-        number(tables.versions.len() / crate::section::VERSION)?,
-        number(tables.groups.len() / crate::section::GROUP)?,
-        number(tables.rows.len() / 4)?,
+        number(tables.versions.len() / PIECE)?,
+        number(tables.groups.len() / GROUP)?,
+        number(tables.kinds.len() / KIND)?,
+        number(tables.rows.len() / width)?,
         line_count,
         archived_count,
-        number(tables.words.len() / crate::section::WORD)?,
+        number(tables.words.len() / PIECE)?,
         number(tables.text.text.len())?,
     ] {
         bytes.extend(count.to_le_bytes());
@@ -244,6 +266,7 @@ pub(super) fn write(compiler: &Compiler, release: &Release) -> io::Result<Writte
         &tables.packages,
         &tables.versions,
         &tables.groups,
+        &tables.kinds,
         &tables.rows,
         &lines,
         &archived,
@@ -264,84 +287,95 @@ fn write_package(
     tables: &mut Tables,
 ) -> io::Result<()> {
     let Some(first) = rows.first() else { return Ok(()) };
-    let mut versions: Vec<Word> = rows
-        .iter()
-        .flat_map(|r| [r.introduced, r.fixed, r.last_affected])
-        .filter(|w| *w != Word::NONE)
-        .collect();
-    versions.sort_unstable_by(|a, b| {
-        scheme
-            .compare_lenient(strings.get(*a), strings.get(*b))
-            .then_with(|| strings.get(*a).cmp(strings.get(*b)))
-    });
-    versions.dedup_by(|a, b| {
-        scheme.compare_lenient(strings.get(*a), strings.get(*b)) == Ordering::Equal
-    });
-    let rank = |word: Word| {
-        if word == Word::NONE {
-            return Ok(NONE16);
-        }
-        let found = versions
-            .binary_search_by(|v| scheme.compare_lenient(strings.get(*v), strings.get(word)));
-        u16::try_from(found.unwrap_or_else(|at| at)).ok().filter(|r| *r != NONE16).ok_or_else(
-            || {
-                io::Error::other(format!(
-                    "the package {} has more than 65,534 versions",
-                    strings.get(first.package)
-                ))
-            },
-        )
-    };
-    let mut groups: BTreeMap<GroupKey, Vec<u32>> = BTreeMap::new();
+    let versions = Versions::of(strings, scheme, rows)?;
+    let mut groups = Vec::with_capacity(rows.len());
     for row in rows {
         let key = GroupKey {
             channel: row.channel,
             status: row.status,
-            fixed: rank(row.fixed)?,
-            introduced: rank(row.introduced)?,
-            last_affected: rank(row.last_affected)?,
+            fixed: versions.rank(row.fixed),
+            introduced: versions.rank(row.introduced),
+            last_affected: versions.rank(row.last_affected),
             word: tables.word(strings, row.word)?,
             module: tables.word(strings, row.module)?,
             published: row.published,
         };
-        groups.entry(key).or_default().push(order.number(row.advisory));
+        groups.push((key, order.number(row.advisory)));
     }
-    let (version_start, group_start) = (
-        number(tables.versions.len() / crate::section::VERSION)?,
-        number(tables.groups.len() / crate::section::GROUP)?,
-    );
-    for version in &versions {
+    groups.sort_unstable();
+    groups.dedup();
+    let length = length_of(strings.get(first.package).len())?;
+    if length & BY_BINARY != 0 {
+        return Err(io::Error::other(format!("a package's name of {length} bytes is too long")));
+    }
+    let mark = if first.by == By::Binary { BY_BINARY } else { 0 };
+    tables.text.write_marked(strings, first.package, length | mark, &mut tables.packages)?;
+    for start in [tables.versions.len() / PIECE, tables.groups.len() / GROUP] {
+        tables.packages.extend(narrow::<3>(start)?);
+    }
+    for version in &versions.distinct {
         tables.text.write(strings, *version, &mut tables.versions)?;
-        tables.versions.extend([0, 0]);
     }
-    let group_count = number(groups.len())?;
-    for (key, mut members) in groups {
-        members.sort_unstable();
-        members.dedup();
-        let row_start = number(tables.rows.len() / 4)?;
-        for field in [key.introduced, key.fixed, key.last_affected] {
-            tables.groups.extend(field.to_le_bytes());
+    let width = width_below(order.list.len());
+    for members in groups.chunk_by(|a, b| a.0 == b.0) {
+        let Some((key, _)) = members.first() else { continue };
+        tables.groups.extend(key.fixed.to_le_bytes());
+        let kind = tables.kind(key);
+        tables.groups.extend(narrow::<3>(kind as usize)?);
+        tables.groups.extend(narrow::<3>(tables.rows.len() / width)?);
+        for (_, member) in members {
+            put_advisory(&mut tables.rows, *member, width);
         }
-        let status = STATUSES.iter().position(|s| *s == key.status).unwrap_or(0);
-        let channel = Channel::ALL.iter().position(|c| *c == key.channel).unwrap_or(0);
-        tables
-            .groups
-            .extend([u8::try_from(channel).unwrap_or(0), u8::try_from(status).unwrap_or(0)]);
-        for field in [key.word, pack_day(key.published), key.module, 0] {
-            tables.groups.extend(field.to_le_bytes());
-        }
-        tables.groups.extend(row_start.to_le_bytes());
-        tables.groups.extend(number(members.len())?.to_le_bytes());
-        for member in members {
-            tables.rows.extend(member.to_le_bytes());
-        }
-    }
-    tables.text.write(strings, first.package, &mut tables.packages)?;
-    tables.packages.extend(u16::from(first.by == By::Binary).to_le_bytes());
-    for field in [version_start, number(versions.len())?, group_start, group_count] {
-        tables.packages.extend(field.to_le_bytes());
     }
     Ok(())
+}
+
+/// The versions that a package's rows speak of.
+struct Versions {
+    /// Oldest first; of those that compare equal, one.
+    distinct: Vec<Word>,
+    /// Each version's place among them, in the order of the words.
+    ranks: Vec<(Word, u16)>,
+}
+
+impl Versions {
+    fn of(strings: &Strings, scheme: Scheme, rows: &[Row]) -> io::Result<Self> {
+        let mut versions: Vec<Word> = rows
+            .iter()
+            .flat_map(|r| [r.introduced, r.fixed, r.last_affected])
+            .filter(|w| *w != Word::NONE)
+            .collect();
+        // Rows repeat their versions: comparing the numbers of texts first spares comparing most versions.
+        versions.sort_unstable();
+        versions.dedup();
+        let compare = |a: &Word, b: &Word| scheme.compare_lenient(strings.get(*a), strings.get(*b));
+        versions.sort_unstable_by(|a, b| {
+            compare(a, b).then_with(|| strings.get(*a).cmp(strings.get(*b)))
+        });
+        let (mut distinct, mut ranks) = (Vec::new(), Vec::with_capacity(versions.len()));
+        for same in versions.chunk_by(|a, b| compare(a, b).is_eq()) {
+            let rank = u16::try_from(distinct.len()).ok().filter(|r| *r != NONE16);
+            let rank = rank.ok_or_else(|| {
+                let package = rows.first().map_or("", |r| strings.get(r.package));
+                io::Error::other(format!("the package {package} has more than 65,534 versions"))
+            })?;
+            distinct.extend(same.first());
+            ranks.extend(same.iter().map(|word| (*word, rank)));
+        }
+        ranks.sort_unstable();
+        Ok(Self { distinct, ranks })
+    }
+
+    /// Returns a version's place among those of the package.
+    fn rank(&self, word: Word) -> u16 {
+        let found = self.ranks.binary_search_by_key(&word, |(of, _)| *of).ok();
+        found.and_then(|at| self.ranks.get(at)).map_or(NONE16, |(_, rank)| *rank)
+    }
+}
+
+/// Writes the number of an advisory as [`crate::format::Numbers`] reads it.
+fn put_advisory(out: &mut Vec<u8>, number: u32, width: usize) {
+    out.extend(number.to_le_bytes().iter().take(width));
 }
 
 impl Tables {
@@ -361,9 +395,27 @@ impl Tables {
             return Ok(NONE16);
         }
         self.text.write(strings, word, &mut self.words)?;
-        self.words.extend([0, 0]);
         self.word_numbers.insert(word, new);
         Ok(new)
+    }
+
+    /// Returns the number of what a group has in common with others.
+    fn kind(&mut self, key: &GroupKey) -> u32 {
+        let status = STATUSES.iter().position(|s| *s == key.status).unwrap_or(0);
+        let channel = Channel::ALL.iter().position(|c| *c == key.channel).unwrap_or(0);
+        let [a, b] = key.introduced.to_le_bytes();
+        let [c, d] = key.last_affected.to_le_bytes();
+        let [e, f] = key.word.to_le_bytes();
+        let [g, h] = pack_day(key.published).to_le_bytes();
+        let [i, j] = key.module.to_le_bytes();
+        let [k, l] = [channel, status].map(|n| u8::try_from(n).unwrap_or(0));
+        let kind = [a, b, c, d, e, f, g, h, i, j, k, l];
+        let Self { kinds, kind_numbers, .. } = self;
+        let next = u32::try_from(kind_numbers.len()).unwrap_or(u32::MAX);
+        *kind_numbers.entry(kind).or_insert_with(|| {
+            kinds.extend(kind);
+            next
+        })
     }
 }
 
@@ -387,13 +439,16 @@ impl Advisories {
         list.extend(closed);
         list.sort_unstable();
         list.dedup();
-        let notice = |word: &Word| compiler.advisories.get(word).is_some_and(|info| info.notice);
-        list.sort_unstable_by(|a, b| {
-            notice(b)
-                .cmp(&notice(a))
-                .then_with(|| compiler.strings.get(*a).cmp(compiler.strings.get(*b)))
-        });
-        let notices = list.iter().take_while(|w| notice(w)).count();
+        let mut order: Vec<(bool, &str, Word)> = list
+            .iter()
+            .map(|word| {
+                let notice = compiler.advisories.get(word).is_some_and(|info| info.notice);
+                (!notice, compiler.strings.get(*word), *word)
+            })
+            .collect();
+        order.sort_unstable();
+        let notices = order.iter().take_while(|(other, ..)| !other).count();
+        let list: Vec<Word> = order.into_iter().map(|(.., word)| word).collect();
         let numbers = (0_u32..).zip(&list).map(|(number, word)| (*word, number)).collect();
         Self { list, notices, numbers }
     }
@@ -406,34 +461,35 @@ impl Advisories {
     fn write(
         &self,
         compiler: &Compiler,
-        text: &mut Text,
+        tables: &mut Tables,
     ) -> io::Result<(Vec<u8>, Vec<u8>, Vec<u8>)> {
         let (mut advisories, mut starts, mut cves) = (Vec::new(), Vec::new(), Vec::new());
         let nothing = super::AdvisoryInfo::default();
+        let width = width_below(self.list.len());
         for (at, word) in self.list.iter().enumerate() {
             let info = compiler.advisories.get(word).unwrap_or(&nothing);
             let id = compiler.strings.get(*word);
             let packed = match PackedId::cve(id) {
                 Some(packed) => packed,
-                None => PackedId::Text {
-                    offset: text.place(&compiler.strings, *word)?,
-                    length: u16::try_from(id.len())
-                        .map_err(|_| io::Error::other("an id is longer than 65,535 bytes"))?,
-                },
+                None => {
+                    let index = number(tables.words.len() / PIECE)?;
+                    tables.text.write(&compiler.strings, *word, &mut tables.words)?;
+                    PackedId::Word(index)
+                }
             };
             advisories.extend(packed.write().to_le_bytes());
             advisories.extend(pack_day(info.published).to_le_bytes());
             advisories
                 .extend(pack_likelihood(compiler.likelihoods.get(word).copied()).to_le_bytes());
-            advisories.extend([info.severity as u8, 0, 0, 0]);
+            advisories.push(info.severity as u8);
             if at < self.notices {
-                starts.extend(number(cves.len() / 4)?.to_le_bytes());
+                starts.extend(number(cves.len() / width)?.to_le_bytes());
                 let mut closed: Vec<u32> = info.cves.iter().map(|c| self.number(*c)).collect();
                 closed.sort_unstable();
-                closed.iter().for_each(|c| cves.extend(c.to_le_bytes()));
+                closed.iter().for_each(|c| put_advisory(&mut cves, *c, width));
             }
         }
-        starts.extend(number(cves.len() / 4)?.to_le_bytes());
+        starts.extend(number(cves.len() / width)?.to_le_bytes());
         Ok((advisories, starts, cves))
     }
 
@@ -490,10 +546,8 @@ fn write_lines(strings: &Strings, rows: &[Row], text: &mut Text) -> io::Result<(
             .max_by_key(|(name, times)| (**times, *name))
             .map(|(name, _)| name.as_str());
         text.write(strings, source, &mut bytes)?;
-        bytes.extend([0, 0]);
         write_own(text, successor.unwrap_or_default(), &mut bytes)?;
         text.write(strings, line.word.unwrap_or(Word::NONE), &mut bytes)?;
-        bytes.extend([0, 0]);
         count += 1;
     }
     Ok((bytes, count))
@@ -502,8 +556,7 @@ fn write_lines(strings: &Strings, rows: &[Row], text: &mut Text) -> io::Result<(
 /// Writes a text that is only part of a known one.
 fn write_own(text: &mut Text, piece: &str, out: &mut Vec<u8>) -> io::Result<()> {
     out.extend(number(text.text.len())?.to_le_bytes());
-    out.extend(u16::try_from(piece.len()).map_err(io::Error::other)?.to_le_bytes());
-    out.extend([0, 0]);
+    out.extend(length_of(piece.len())?.to_le_bytes());
     text.text.push_str(piece);
     Ok(())
 }
@@ -544,7 +597,6 @@ fn write_archived(
     for words in newest.into_values() {
         for word in words {
             text.write(strings, word, &mut bytes)?;
-            bytes.extend([0, 0]);
         }
     }
     Ok((bytes, count))

@@ -44,6 +44,13 @@ impl Strings {
         if word == Word::NONE { "" } else { get(&self.text, &self.ends, word.0) }
     }
 
+    /// Forgets all texts, and keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+        self.table.clear();
+    }
+
     /// Returns all texts, one after the other.
     pub(super) fn text(&self) -> &str {
         &self.text

@@ -11,6 +11,8 @@ use muster_core::owed;
 /// The packages that can be judged, by the source that advisories name.
 pub(super) struct Installed<'f> {
     pub(super) by_source: BTreeMap<Cow<'f, str>, Vec<Unit<'f>>>,
+    /// By the source of a kernel, the packages that only depend on its newest image.
+    pub(super) metas: BTreeMap<Cow<'f, str>, Vec<&'f Package>>,
 }
 
 /// A package, and what it is to a verdict.
@@ -35,15 +37,19 @@ pub(super) enum Role {
 impl<'f> Installed<'f> {
     pub(super) fn of(database: Database, facts: &'f Facts) -> Self {
         let mut by_source: BTreeMap<Cow<'f, str>, Vec<Unit<'f>>> = BTreeMap::new();
+        let mut metas: BTreeMap<Cow<'f, str>, Vec<&'f Package>> = BTreeMap::new();
         for package in facts.packages.iter().filter(|p| !owed::is_third_party(p, facts)) {
             let (source, source_version) = advisory_source(package, facts);
-            let Some(role) = role(&source, package) else { continue };
+            let Some(role) = role(&source, package) else {
+                metas.entry(source).or_default().push(package);
+                continue;
+            };
             by_source.entry(source).or_default().push(Unit { package, source_version, role });
         }
         for units in by_source.values_mut() {
             tell_kernels_apart(units, database, facts);
         }
-        Self { by_source }
+        Self { by_source, metas }
     }
 }
 

@@ -16,7 +16,6 @@ pub(crate) fn run(asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
     let file = advisory_file(asked.advisories.as_deref())?;
     if let Some(file) = &file {
         check_signature(file, asked)?;
-        warn_of_future(file, now);
     }
     let roots: Vec<&str> = if asked.roots.is_empty() {
         vec!["/"]
@@ -28,6 +27,9 @@ pub(crate) fn run(asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
             "{} roots give as many answers: inspect them one at a time, or with --format ndjson or table",
             roots.len()
         );
+    }
+    if asked.why.is_some() && asked.format != Format::Table {
+        bail!("--why explains a finding in words: ask it without --format");
     }
     let mut answer = Answer::Good;
     for root in roots {
@@ -50,8 +52,13 @@ fn inspect(
     };
     let facts =
         muster_inspect::inspect(&target, &options).with_context(|| format!("inspecting {root}"))?;
-    let report = Report::of(root.to_owned(), facts, file, Question { now, all: asked.all })
-        .map_err(|error| named(file.map_or(Path::new(""), AdvisoryFile::path), error))?;
+    let report = Report::of(
+        root.to_owned(),
+        facts,
+        file,
+        Question { now, all: asked.all, of_several: asked.roots.len() > 1 },
+    )
+    .map_err(|error| named(file.map_or(Path::new(""), AdvisoryFile::path), error))?;
     if let Some(id) = &asked.why {
         return output::why::write(&report, file, id);
     }
@@ -124,13 +131,4 @@ fn check_signature(file: &AdvisoryFile, asked: &Inspect) -> anyhow::Result<()> {
             place.display()
         )
     })
-}
-
-/// A clock before the file's date judges by advisories from its future: it is said, since ages and deadlines are wrong.
-fn warn_of_future(file: &AdvisoryFile, now: Instant) {
-    if let Some(built) = file.built().filter(|built| *built > now) {
-        output::note(&format!(
-            "the advisory file is of {built}, later than the time of this inspection ({now}): is the clock right?"
-        ));
-    }
 }

@@ -5,12 +5,15 @@ mod feed;
 mod inspect;
 mod version;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::CommandFactory as _;
 
 use crate::args::{Arguments, Command, Feed, Version};
 use crate::clock;
+use crate::output;
 
 /// What a command answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +52,17 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Answer> {
             version::compare(scheme, &a, b.as_deref())
         }
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "muster",
-                &mut std::io::stdout(),
-            );
+            // The generator takes no failure for an answer: memory has none.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "muster", &mut script);
+            let mut out = output::data()?;
+            out.write_all(&script)?;
+            out.flush()?;
             Ok(Answer::Good)
         }
         Command::Man { folder } => {
-            clap_mangen::generate_to(Arguments::command(), folder)?;
+            clap_mangen::generate_to(Arguments::command(), &folder)
+                .with_context(|| format!("writing manual pages into {}", folder.display()))?;
             Ok(Answer::Good)
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use muster_core::finding::{About, Concerned, Finding};
+use muster_core::text::for_terminal;
 
 use crate::output::json;
 use crate::report::{self, Report};
@@ -71,16 +72,17 @@ fn cells(finding: &Finding) -> [String; 15] {
     ]
 }
 
-/// Quotes a cell where that is needed; one that a spreadsheet would take for a formula gets an apostrophe before it.
+/// Quotes a cell where that is needed; one that a spreadsheet would take for a formula gets an apostrophe before it, and
+/// what a terminal would obey is spelt out.
 fn cell(text: &str) -> Cow<'_, str> {
-    let safe: Cow<'_, str> = match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r') if text != "-" => Cow::Owned(format!("'{text}")),
-        _ => Cow::Borrowed(text),
-    };
-    if safe.contains([',', '"', '\n', '\r']) {
-        Cow::Owned(format!("\"{}\"", safe.replace('"', "\"\"")))
+    let mut cell = for_terminal(text);
+    if text != "-" && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        cell.to_mut().insert(0, '\'');
+    }
+    if cell.contains([',', '"']) {
+        format!("\"{}\"", cell.replace('"', "\"\"")).into()
     } else {
-        safe
+        cell
     }
 }
 
@@ -94,6 +96,6 @@ mod tests {
         assert_eq!(cell("=cmd()"), "'=cmd()");
         assert_eq!(cell("@x"), "'@x");
         assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(cell("a\nb"), "\"a\nb\"");
+        assert_eq!(cell("a\nb\u{1b}[2J"), "a\\u{a}b\\u{1b}[2J");
     }
 }

@@ -31,7 +31,15 @@ pub(crate) fn complain(error: &anyhow::Error) {
     if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
         return;
     }
-    note(&format!("{error:#}"));
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Some errors tell their cause themselves.
+        if !text.ends_with(&cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &cause;
+        }
+    }
+    note(&text);
 }
 
 /// Returns the standard output for data, without the library's search for line ends.
@@ -56,6 +64,12 @@ pub(crate) fn write_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
 
 /// Writes a report in the format that was asked for.
 pub(crate) fn write(report: &Report, format: Format, all: bool) -> anyhow::Result<()> {
+    if matches!(format, Format::Ndjson | Format::Csv | Format::Openvex) {
+        // These have a place for findings alone; what could not be known is never silent.
+        for obstacle in &report.unknown {
+            note(&format!("could not be known: {}: {}", obstacle.what, obstacle.why));
+        }
+    }
     match format {
         Format::Table => table::write(report, all),
         Format::Json => Ok(json::inspection(report, &mut unbuffered()?)?),

@@ -37,6 +37,7 @@ pub(crate) fn write(report: &Report, all: bool) -> anyhow::Result<()> {
 /// Something to do, with what it closes.
 struct Action<'a> {
     what: String,
+    update: Option<Update<'a>>,
     command: &'a str,
     severity: Severity,
     exploited: bool,
@@ -44,6 +45,36 @@ struct Action<'a> {
     closes: Vec<&'a str>,
     notes: Vec<String>,
     key: ActionKey<'a>,
+}
+
+/// From which version of a source to which.
+struct Update<'a> {
+    source: &'a str,
+    installed: &'a str,
+    /// The newest version that an advisory asks for: it closes all of them.
+    fixed: Option<&'a str>,
+    /// The version in the indices on the machine, and the advisories that it is known to close.
+    offer: Option<(&'a str, &'a [String])>,
+}
+
+impl Update<'_> {
+    /// Returns the version to bring in.
+    fn to(&self) -> &str {
+        self.offer.map(|(version, _)| version).or(self.fixed).unwrap_or("?")
+    }
+
+    /// Says what the version on offer does not close.
+    fn beyond(&self, closes: &[&str]) -> Option<String> {
+        let (_, closed) = self.offer?;
+        let left = closes.iter().filter(|id| !closed.iter().any(|c| c == *id)).count();
+        (left > 0).then(|| {
+            format!(
+                "{} fixed only in {}, newer than the indices here: refresh them",
+                count(left, "of them is", "of them are"),
+                self.fixed.unwrap_or("a version"),
+            )
+        })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +93,7 @@ fn actions(report: &Report) -> Vec<Action<'_>> {
         let at = *places.entry(key).or_insert_with(|| {
             actions.push(Action {
                 what: String::new(),
+                update: None,
                 command: &finding.action,
                 severity: Severity::Unknown,
                 exploited: false,
@@ -73,7 +105,7 @@ fn actions(report: &Report) -> Vec<Action<'_>> {
             actions.len() - 1
         });
         if let Some(action) = actions.get_mut(at) {
-            add(action, finding);
+            add(action, finding, report.facts.database.found().copied());
         }
     }
     actions
@@ -106,7 +138,7 @@ fn is_reboot(advisory: &AdvisoryFinding) -> bool {
     *advisory.of == [KernelObject::Running]
 }
 
-fn add<'a>(action: &mut Action<'a>, finding: &'a Finding) {
+fn add<'a>(action: &mut Action<'a>, finding: &'a Finding, database: Option<Database>) {
     action.severity = action.severity.max(finding.severity);
     match &finding.about {
         About::Advisory(a) => {
@@ -116,11 +148,19 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding) {
                 action.what = "reboot: the running kernel is older than the one installed".into();
                 return;
             }
-            let version =
-                a.packages.iter().filter_map(|p| p.fixed.as_deref()).next_back().unwrap_or("?");
-            let installed = a.packages.first().map_or("?", |p| &*p.installed);
-            if action.what.is_empty() {
-                action.what = format!("{}  {installed} -> {version}", a.source);
+            let update = action.update.get_or_insert(Update {
+                source: &a.source,
+                installed: a.packages.first().map_or("?", |p| &p.installed),
+                fixed: None,
+                offer: None,
+            });
+            for fixed in a.packages.iter().filter_map(|p| p.fixed.as_deref()) {
+                let is_newer = |old: &str| {
+                    database.is_none_or(|d| d.scheme().compare_lenient(old, fixed).is_lt())
+                };
+                if update.fixed.is_none_or(is_newer) {
+                    update.fixed = Some(fixed);
+                }
             }
             if a.headers_only && action.notes.is_empty() {
                 action.notes.push("headers only: they cannot carry the flaw".into());
@@ -134,11 +174,19 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding) {
         }
         About::ArchiveUpdate(u) => {
             let first = u.packages.first();
-            let (installed, candidate) = (
-                first.map_or("?", |p| &*p.installed),
-                first.and_then(|p| p.fixed.as_deref()).unwrap_or("?"),
-            );
-            action.what = format!("{}  {installed} -> {candidate}", u.source);
+            let update = action.update.get_or_insert(Update {
+                source: &u.source,
+                installed: first.map_or("?", |p| &p.installed),
+                fixed: None,
+                offer: None,
+            });
+            let candidate = first.and_then(|p| p.fixed.as_deref()).unwrap_or("?");
+            let is_newer = |old: &str| {
+                database.is_none_or(|d| d.scheme().compare_lenient(old, candidate).is_lt())
+            };
+            if update.offer.is_none_or(|(old, _)| is_newer(old)) {
+                update.offer = Some((candidate, &u.advisories));
+            }
             action.security |= u.security;
             let kind = if u.security { "security update" } else { "update" };
             action.notes.insert(
@@ -171,13 +219,17 @@ fn write_actions(out: &mut dyn Write, actions: &[Action<'_>], all: bool) -> io::
             Severity::Unknown => "-",
             severity => severity.name(),
         };
-        let text = for_terminal(&action.what).into_owned();
+        let what = action.update.as_ref().map_or(action.what.clone(), |update| {
+            format!("{}  {} -> {}", update.source, update.installed, update.to())
+        });
+        let text = for_terminal(&what).into_owned();
         for (at, line) in wrap(&text, WIDTH - 13).into_iter().enumerate() {
             writeln!(out, "  {:<9}  {line}", if at == 0 { mark } else { "" })?;
         }
         let mut below = action.notes.clone();
         if !action.closes.is_empty() {
             below.push(closes(&action.closes, all));
+            below.extend(action.update.as_ref().and_then(|update| update.beyond(&action.closes)));
         }
         if matches!(action.key, ActionKey::Other(_)) && !action.command.is_empty() {
             below.push(format!("do: {}", action.command));
@@ -308,10 +360,15 @@ fn write_command(out: &mut dyn Write, report: &Report, actions: &[Action<'_>]) -
     let command = match (upgrades.as_slice(), indices) {
         ([], true) => return Ok(()),
         ([], false) | (_, false) => format!("{}, then inspect again", report::refresh(database)),
-        ([one], true) => (*one).to_owned(),
+        ([one], true) if is_command(one) => (*one).to_owned(),
         (_, true) => everything(database).to_owned(),
     };
     writeln!(out, "\nRun:  {}", for_terminal(&command))
+}
+
+/// Tells a line to type from an advice in words.
+fn is_command(action: &str) -> bool {
+    ["apt-get ", "dnf ", "apk "].iter().any(|tool| action.starts_with(tool))
 }
 
 fn everything(database: Database) -> &'static str {

@@ -9,6 +9,7 @@
     reason = "a test that cannot do its own part ends there, or says what it was not run for"
 )]
 
+mod answers;
 mod bad_feeds;
 mod bad_roots;
 mod build;

@@ -13,7 +13,7 @@ use muster_core::finding::{About, AdvisoryFinding, Concerned, Finding, Fix};
 use muster_core::time::{Date, Instant};
 use serde::Serialize;
 
-use object::Object;
+use object::{Key, Object, key};
 
 use crate::report::Report;
 
@@ -68,50 +68,58 @@ pub(crate) struct Findings {
 impl Findings {
     /// Writes one at the end of `out`: what all kinds have, then what its kind has.
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, finding: &Finding) {
+        self.write_of(out, finding, None);
+    }
+
+    /// Does the same, and names the root where nothing around the finding does.
+    fn write_of(&mut self, out: &mut Vec<u8>, finding: &Finding, root: Option<&str>) {
         let mut entry = Object::begin(out);
-        entry.text("kind", kind(finding));
-        entry.text("id", &finding.id);
-        entry.text("verdict", finding.verdict.name());
-        entry.text("severity", finding.severity.name());
-        entry.text("title", &finding.title);
-        entry.text("action", &finding.action);
+        if let Some(root) = root {
+            entry.text(key!("root"), root);
+        }
+        entry.word(key!("kind"), kind(finding));
+        entry.text(key!("id"), &finding.id);
+        entry.word(key!("verdict"), finding.verdict.name());
+        entry.word(key!("severity"), finding.severity.name());
+        entry.text(key!("title"), &finding.title);
+        entry.text(key!("action"), &finding.action);
         match &finding.about {
             About::Advisory(a) => self.advisory(&mut entry, a),
             About::ArchiveUpdate(u) => {
-                entry.text("source", &u.source);
-                packages(entry.key("packages"), &u.packages, "candidate");
-                entry.text("pocket", &u.pocket);
-                entry.is("security", u.security);
-                entry.texts("advisories", &u.advisories);
-                entry.perhaps("kept_back", u.kept_back.as_deref());
+                entry.text(key!("source"), &u.source);
+                packages(entry.key(key!("packages")), &u.packages, key!("candidate"));
+                entry.text(key!("pocket"), &u.pocket);
+                entry.is(key!("security"), u.security);
+                entry.texts(key!("advisories"), &u.advisories);
+                entry.perhaps(key!("kept_back"), u.kept_back.as_deref());
             }
             About::EndOfSupport(e) => {
-                entry.text("product", &e.product);
-                entry.text("version", &e.version);
-                entry.value("ended", &e.ended);
-                entry.perhaps("successor", e.successor.as_deref());
-                entry.perhaps("needs", e.needs.as_deref());
-                entry.value("paid_until", &e.paid_until);
+                entry.text(key!("product"), &e.product);
+                entry.text(key!("version"), &e.version);
+                entry.value(key!("ended"), &e.ended);
+                entry.perhaps(key!("successor"), e.successor.as_deref());
+                entry.perhaps(key!("needs"), e.needs.as_deref());
+                entry.value(key!("paid_until"), &e.paid_until);
             }
             About::KernelLine(k) => {
-                entry.perhaps("running", k.running.as_deref());
-                entry.text("line", &k.line);
-                entry.perhaps("successor", k.successor.as_deref());
-                entry.value("ended", &k.ended);
-                entry.text("word", &k.word);
-                packages(entry.key("packages"), &k.packages, "fixed");
+                entry.perhaps(key!("running"), k.running.as_deref());
+                entry.text(key!("line"), &k.line);
+                entry.perhaps(key!("successor"), k.successor.as_deref());
+                entry.value(key!("ended"), &k.ended);
+                entry.text(key!("word"), &k.word);
+                packages(entry.key(key!("packages")), &k.packages, key!("fixed"));
             }
             About::Reboot(r) => {
-                entry.text("why", &r.why);
-                entry.texts("packages", &r.packages);
+                entry.text(key!("why"), &r.why);
+                entry.texts(key!("packages"), &r.packages);
             }
             About::UpdateChannel(u) => {
-                entry.text("problem", u.problem.name());
-                entry.text("subject", &u.subject);
+                entry.word(key!("problem"), u.problem.name());
+                entry.text(key!("subject"), &u.subject);
             }
             About::ThirdParty(t) => {
-                packages(entry.key("packages"), &t.packages, "fixed");
-                entry.text("origin", &t.origin);
+                packages(entry.key(key!("packages")), &t.packages, key!("fixed"));
+                entry.text(key!("origin"), &t.origin);
             }
         }
         entry.end();
@@ -119,35 +127,35 @@ impl Findings {
 
     fn advisory(&mut self, entry: &mut Object<'_>, a: &AdvisoryFinding) {
         let list = self.packages.entry(a.packages.as_ptr()).or_insert_with(|| {
-            let mut list = Vec::new();
-            packages(&mut list, &a.packages, "fixed");
+            let mut list = Vec::with_capacity(128 * a.packages.len());
+            packages(&mut list, &a.packages, key!("fixed"));
             list.into()
         });
         let needs = if a.fix == Fix::Subscription { a.channel.subscription() } else { None };
-        entry.texts("cves", &a.cves);
-        entry.text("source", &a.source);
-        entry.key("packages").extend_from_slice(list);
-        entry.text("fix", a.fix.name());
-        entry.perhaps("needs", needs);
-        entry.text("channel", a.channel.name());
-        entry.is("kernel", a.kernel);
-        object::list(entry.key("of"), &a.of, |out, object| object::text(out, object.name()));
-        entry.is("headers_only", a.headers_only);
-        entry.value("published", &a.published);
-        entry.value("kev", &a.exploited.map(|(added, due)| Kev { added, due }));
-        entry.value("epss", &a.likelihood.map(six_digits));
-        entry.text("word", &a.word);
-        entry.text("rule", a.rule.name());
+        entry.texts(key!("cves"), &a.cves);
+        entry.text(key!("source"), &a.source);
+        entry.key(key!("packages")).extend_from_slice(list);
+        entry.word(key!("fix"), a.fix.name());
+        entry.perhaps(key!("needs"), needs);
+        entry.word(key!("channel"), a.channel.name());
+        entry.is(key!("kernel"), a.kernel);
+        object::list(entry.key(key!("of")), &a.of, |out, object| object::text(out, object.name()));
+        entry.is(key!("headers_only"), a.headers_only);
+        entry.value(key!("published"), &a.published);
+        entry.value(key!("kev"), &a.exploited.map(|(added, due)| Kev { added, due }));
+        entry.value(key!("epss"), &a.likelihood.map(six_digits));
+        entry.text(key!("word"), &a.word);
+        entry.word(key!("rule"), a.rule.name());
     }
 }
 
 /// Writes a list of packages; `newer` is the key of the version that mends one, or that is on offer.
-fn packages(out: &mut Vec<u8>, packages: &[Concerned], newer: &'static str) {
+fn packages(out: &mut Vec<u8>, packages: &[Concerned], newer: Key) {
     object::list(out, packages, |out, package| {
         let mut entry = Object::begin(out);
-        entry.text("name", &package.name);
-        entry.text("architecture", &package.architecture);
-        entry.text("installed", &package.installed);
+        entry.text(key!("name"), &package.name);
+        entry.text(key!("architecture"), &package.architecture);
+        entry.text(key!("installed"), &package.installed);
         entry.perhaps(newer, package.fixed.as_deref());
         entry.end();
     });
@@ -160,12 +168,12 @@ pub(crate) fn inspection(report: &Report, to: &mut dyn Write) -> io::Result<()> 
     let feeds = report.advisories.as_ref().map_or(&[][..], |a| &a.feeds);
     let mut out = Vec::with_capacity(PIECE + PIECE / 4);
     let mut object = Object::begin(&mut out);
-    object.text("schema", "muster.inspection/1");
-    object.value("at", &report.at);
-    object.text("root", &report.root);
-    object.text("sentence", &report.sentence());
+    object.text(key!("schema"), "muster.inspection/1");
+    object.value(key!("at"), &report.at);
+    object.text(key!("root"), &report.root);
+    object.text(key!("sentence"), &report.sentence());
     object.value(
-        "os",
+        key!("os"),
         &Os {
             id: os.map(|o| o.id.as_str()),
             version: os.and_then(|o| o.version.as_deref()).or(release.map(|r| r.version)),
@@ -175,20 +183,20 @@ pub(crate) fn inspection(report: &Report, to: &mut dyn Write) -> io::Result<()> 
         },
     );
     object.value(
-        "packages",
+        key!("packages"),
         &Packages {
             installed: report.facts.packages.len(),
             scheme: report.facts.database.found().map(|d| d.name()),
         },
     );
     object.value(
-        "advisories",
+        key!("advisories"),
         &Advisories {
             built: report.advisories.as_ref().and_then(|a| a.built),
             source_times: feeds.iter().map(|f| (f.name.as_str(), f.newest)).collect(),
         },
     );
-    let list = object.key("findings");
+    let list = object.key(key!("findings"));
     list.push(b'[');
     let mut findings = Findings::default();
     for (at, finding) in report.findings.iter().enumerate() {
@@ -201,7 +209,7 @@ pub(crate) fn inspection(report: &Report, to: &mut dyn Write) -> io::Result<()> 
         }
     }
     list.push(b']');
-    object.value("unknown", &report.unknown.iter().map(unknown).collect::<Vec<_>>());
+    object.value(key!("unknown"), &report.unknown.iter().map(unknown).collect::<Vec<_>>());
     object.end();
     out.push(b'\n');
     give(&mut out, to)
@@ -212,7 +220,7 @@ pub(crate) fn lines(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let mut out = Vec::with_capacity(PIECE + PIECE / 4);
     let mut findings = Findings::default();
     for finding in &report.findings {
-        findings.write(&mut out, finding);
+        findings.write_of(&mut out, finding, report.of_several.then_some(&report.root));
         out.push(b'\n');
         if out.len() >= PIECE {
             give(&mut out, to)?;

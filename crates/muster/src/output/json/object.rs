@@ -5,6 +5,18 @@
 
 use serde::Serialize;
 
+/// A key between a comma and a colon, made by [`key!`] where the program is compiled.
+#[derive(Clone, Copy)]
+pub(crate) struct Key(pub(crate) &'static str);
+
+/// Makes a key of a word in which nothing needs an escape.
+macro_rules! key {
+    ($word:literal) => {
+        $crate::output::json::object::Key(concat!(",\"", $word, "\":"))
+    };
+}
+pub(crate) use key;
+
 /// An object that is being written.
 pub(crate) struct Object<'o> {
     out: &'o mut Vec<u8>,
@@ -23,22 +35,29 @@ impl<'o> Object<'o> {
         self.out.push(b'}');
     }
 
-    /// Writes a key; its value follows. Keys are words of ours, in which nothing needs an escape.
-    pub(crate) fn key(&mut self, key: &'static str) -> &mut Vec<u8> {
-        self.out.extend_from_slice(if self.any { b",\"" } else { b"\"" });
+    /// Writes a key; its value follows.
+    pub(crate) fn key(&mut self, key: Key) -> &mut Vec<u8> {
+        let comma = usize::from(!self.any);
+        self.out.extend_from_slice(key.0.as_bytes().get(comma..).unwrap_or_default());
         self.any = true;
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
         self.out
     }
 
+    /// Writes a word of ours, in which nothing needs an escape.
+    pub(crate) fn word(&mut self, key: Key, word: &'static str) {
+        let out = self.key(key);
+        out.push(b'"');
+        out.extend_from_slice(word.as_bytes());
+        out.push(b'"');
+    }
+
     /// Writes a text.
-    pub(crate) fn text(&mut self, key: &'static str, value: &str) {
+    pub(crate) fn text(&mut self, key: Key, value: &str) {
         text(self.key(key), value);
     }
 
     /// Writes a text, or null.
-    pub(crate) fn perhaps(&mut self, key: &'static str, value: Option<&str>) {
+    pub(crate) fn perhaps(&mut self, key: Key, value: Option<&str>) {
         match value {
             Some(value) => self.text(key, value),
             None => self.key(key).extend_from_slice(b"null"),
@@ -46,17 +65,17 @@ impl<'o> Object<'o> {
     }
 
     /// Writes true or false.
-    pub(crate) fn is(&mut self, key: &'static str, value: bool) {
+    pub(crate) fn is(&mut self, key: Key, value: bool) {
         self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     /// Writes a list of texts.
-    pub(crate) fn texts<T: AsRef<str>>(&mut self, key: &'static str, values: &[T]) {
+    pub(crate) fn texts<T: AsRef<str>>(&mut self, key: Key, values: &[T]) {
         list(self.key(key), values, |out, value| text(out, value.as_ref()));
     }
 
     /// Writes any other value.
-    pub(crate) fn value<T: Serialize>(&mut self, key: &'static str, value: &T) {
+    pub(crate) fn value<T: Serialize>(&mut self, key: Key, value: &T) {
         serde(self.key(key), value);
     }
 }
@@ -102,16 +121,17 @@ mod tests {
         for value in hostile {
             let mut out = Vec::new();
             let mut object = Object::begin(&mut out);
-            object.text("text", value);
-            object.perhaps("perhaps", Some(value));
-            object.perhaps("none", None);
-            object.is("yes", true);
-            object.texts("list", &hostile);
-            object.value("nested", &Some((1.5, value)));
+            object.text(key!("text"), value);
+            object.perhaps(key!("perhaps"), Some(value));
+            object.perhaps(key!("none"), None);
+            object.is(key!("yes"), true);
+            object.word(key!("word"), "fixed");
+            object.texts(key!("list"), &hostile);
+            object.value(key!("nested"), &Some((1.5, value)));
             object.end();
             let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
             let meant = serde_json::json!({
-                "text": value, "perhaps": value, "none": null, "yes": true, "list": hostile, "nested": [1.5, value],
+                "text": value, "perhaps": value, "none": null, "yes": true, "word": "fixed", "list": hostile, "nested": [1.5, value],
             });
             assert_eq!(read, meant);
         }
