@@ -39,10 +39,10 @@ fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     for path in std::env::args().skip(1) {
         let mut count = Count::default();
-        let source = input::read(Path::new(&path), None, &mut count, &mut |_| {});
+        let sources = input::read(Path::new(&path), None, &mut count, &mut |_| {});
         writeln!(
             out,
-            "{source:?}\n{} items, {} statements, {:?}",
+            "{sources:?}\n{} items, {} statements, {:?}",
             count.items, count.statements, count.states
         )?;
         for problem in count.problems.iter().take(20) {

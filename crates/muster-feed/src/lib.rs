@@ -26,6 +26,10 @@ pub trait Feed: Sync {
     fn ids_are_unique(&self) -> bool {
         false
     }
+    /// Tells whether it speaks of packages in releases, and not only of flaws or calendars.
+    fn has_advisories(&self) -> bool {
+        true
+    }
     /// Reads one document. What is not understood becomes a problem, and reading goes on.
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink);
 }

@@ -54,10 +54,20 @@ impl Heard {
     }
 }
 
+/// Reads a source of one feed.
 fn read(path: &Path) -> (Result<Source, Error>, Heard) {
+    let (sources, heard) = read_all(path);
+    let one = sources.map(|mut sources| {
+        assert_eq!(sources.len(), 1, "{sources:?}");
+        sources.remove(0)
+    });
+    (one, heard)
+}
+
+fn read_all(path: &Path) -> (Result<Vec<Source>, Error>, Heard) {
     let mut heard = Heard::default();
-    let source = input::read(path, None, &mut heard, &mut |_| {});
-    (source, heard)
+    let sources = input::read(path, None, &mut heard, &mut |_| {});
+    (sources, heard)
 }
 
 /// The shared data, or a line that says why a test did not run.
