@@ -96,6 +96,19 @@ impl Repository {
         let folder = if profile == "dev" { "debug" } else { profile };
         Ok(self.target().join(folder).join("muster"))
     }
+
+    /// Builds the executable that reads in its own process, unguarded, so that valgrind can follow it; in a folder of
+    /// its own, so that nothing ever takes it for the one to ship.
+    pub fn muster_in_process(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.target().join("counted");
+        let mut command =
+            self.cargo(&["build", "--quiet", "--package", "muster", "--profile", "release"]);
+        command.env("CARGO_TARGET_DIR", &folder).env("RUSTFLAGS", "--cfg muster_in_process");
+        if !command.status().context("cannot run cargo")?.success() {
+            bail!("`cargo build --package muster` with `--cfg muster_in_process` failed");
+        }
+        Ok(folder.join("release").join("muster"))
+    }
 }
 
 /// Returns a variable of the environment, unless it is empty.

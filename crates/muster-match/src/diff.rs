@@ -92,10 +92,8 @@ fn said(section: Option<&Section<'_>>) -> BTreeMap<Key, Said> {
     for package in section.packages() {
         let versions = section.versions(&package);
         for group in section.groups(&package) {
-            let fixed = group
-                .fixed
-                .and_then(|rank| versions.get(usize::from(rank)))
-                .map(|v| (*v).to_owned());
+            let fixed =
+                group.fixed.and_then(|rank| versions.get(usize::from(rank))).map(str::to_owned);
             for number in section.members(&group) {
                 let id = section.id(&section.advisory(number));
                 said.insert(

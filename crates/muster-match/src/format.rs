@@ -72,22 +72,6 @@ impl<'a, const W: usize> Table<'a, W> {
         let start = index.checked_mul(W)?;
         self.bytes.get(start..start.checked_add(W)?)?.try_into().ok()
     }
-
-    /// Returns `count` entries from `start`.
-    pub(crate) fn range(
-        &self,
-        start: u32,
-        count: u32,
-    ) -> Option<impl ExactSizeIterator<Item = &'a [u8; W]> + Clone + use<'a, W>> {
-        let from = usize::try_from(start).ok()?.checked_mul(W)?;
-        let length = usize::try_from(count).ok()?.checked_mul(W)?;
-        let bytes = self.bytes.get(from..from.checked_add(length)?)?;
-        Some(
-            bytes
-                .chunks_exact(W)
-                .map(|chunk| chunk.try_into().expect("a chunk is as long as it was asked for")),
-        )
-    }
 }
 
 /// A table of numbers below a bound that the reader knows: two bytes each as long as two can hold them, else three.

@@ -22,7 +22,7 @@ use muster_core::finding::{About, AdvisoryFinding, Concerned, Finding, Fix, Kern
 use muster_core::time::Date;
 use muster_core::verdict::{self, Position, Verdict};
 
-use crate::section::{Group, Package as Listed, Section};
+use crate::section::{Group, Package as Listed, Section, Versions};
 use installed::{Installed, Role, Unit};
 
 pub use installed::kernel_release;
@@ -219,12 +219,6 @@ impl<'j, 'a> Judging<'j, 'a> {
 
     /// Judges the installed packages that one entry of the release names, by their own version or their source's.
     fn package(&mut self, listed: &Listed<'a>, units: &[Unit<'_>], by: By) {
-        let versions = self.section.versions(listed);
-        let groups: Vec<(Group<'a>, u32)> = self
-            .section
-            .groups(listed)
-            .map(|group| (group, self.decide(&group, &versions)))
-            .collect();
         let mut classes: BTreeMap<(&str, Option<&str>), Vec<&Unit<'_>>> = BTreeMap::new();
         for unit in units.iter().filter(|u| u.role != Role::Kernel(Vec::new())) {
             let version =
@@ -234,57 +228,51 @@ impl<'j, 'a> Judging<'j, 'a> {
         for ((version, module), units) in classes {
             let class = number(self.classes.len());
             self.classes.push(Class::of(&units));
-            self.version(&groups, &versions, version, module, class);
+            self.version(listed, version, module, class);
         }
     }
 
     /// Numbers a group, so that outcomes can name it.
-    fn decide(&mut self, group: &Group<'a>, versions: &[&'a str]) -> u32 {
+    fn decide(&mut self, group: &Group, versions: &Versions<'a>) -> u32 {
+        let word = self.section.word_of(group);
         self.decided.push(Decided {
             channel: group.channel,
-            fixed: group.fixed.and_then(|rank| versions.get(usize::from(rank)).copied()),
-            word: if group.word.is_empty() { status_word(group.status) } else { group.word },
-            published: group.published,
+            fixed: group.fixed.and_then(|rank| versions.get(usize::from(rank))),
+            word: if word.is_empty() { status_word(group.status) } else { word },
+            published: group.published(),
         });
         number(self.decided.len() - 1)
     }
 
     /// Judges one installed version by all groups of its package: ranges within a channel, then the channels.
-    fn version(
-        &mut self,
-        groups: &[(Group<'a>, u32)],
-        versions: &[&'a str],
-        version: &str,
-        module: Option<&str>,
-        class: u32,
-    ) {
-        let place = Place::of(self.server.database, versions, version);
-        let applies = |group: &Group<'_>| {
+    fn version(&mut self, listed: &Listed<'a>, version: &str, module: Option<&str>, class: u32) {
+        let section = self.section;
+        let versions = section.versions(listed);
+        let place = Place::of(self.server.database, &versions, version);
+        let applies = |group: &Group| {
             is_fips_channel(group.channel) == place.fips
-                && is_of_module(group.module, module, version)
+                && is_of_module(section.module_of(group), module, version)
         };
-        let applying = || groups.iter().filter(|(group, _)| applies(group));
-        let one_channel = applying().all(|(group, _)| {
-            Some(group.channel) == applying().next().map(|(first, _)| first.channel)
-        });
-        if one_channel {
-            for (group, decided) in applying() {
+        let groups: Vec<Group> = section.groups(listed).filter(applies).collect();
+        if groups.iter().all(|group| Some(group.channel) == groups.first().map(|g| g.channel)) {
+            for group in &groups {
                 let verdict = self.verdict(group, &place);
                 // Within a channel a range that does not hold never undoes one that does.
                 if self.server.all || is_open(verdict) {
-                    self.section
-                        .members(group)
-                        .for_each(|advisory| self.add(advisory, (verdict, *decided), class));
+                    let decided = self.decide(group, &versions);
+                    for advisory in section.members(group) {
+                        self.add(advisory, (verdict, decided), class);
+                    }
                 }
             }
             return;
         }
         let mut joined: HashMap<u32, Provisional> = HashMap::new();
-        for channel in groups.chunk_by(|(a, _), (b, _)| a.channel == b.channel) {
+        for channel in groups.chunk_by(|a, b| a.channel == b.channel) {
             let mut within: HashMap<u32, Provisional> = HashMap::new();
-            for (group, decided) in channel.iter().filter(|(group, _)| applies(group)) {
-                let new = (self.verdict(group, &place), *decided);
-                for advisory in self.section.members(group) {
+            for group in channel {
+                let new = (self.verdict(group, &place), self.decide(group, &versions));
+                for advisory in section.members(group) {
                     within
                         .entry(advisory)
                         .and_modify(|old| *old = choose(*old, new, verdict::worst))
@@ -305,7 +293,7 @@ impl<'j, 'a> Judging<'j, 'a> {
         }
     }
 
-    fn verdict(&self, group: &Group<'a>, place: &Place) -> Verdict {
+    fn verdict(&self, group: &Group, place: &Place) -> Verdict {
         let granted =
             group.channel == Channel::Base || self.server.granted.contains(&group.channel);
         verdict::judge(
@@ -497,7 +485,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(database: Database, versions: &[&str], version: &str) -> Self {
+    fn of(database: Database, versions: &Versions<'_>, version: &str) -> Self {
         let scheme = database.scheme();
         let version = same_build(database, versions, version);
         let below = versions.partition_point(|v| scheme.compare_lenient(v, version).is_lt());
@@ -513,7 +501,7 @@ impl Place {
         usize::from(rank) < self.below || self.is(rank)
     }
 
-    fn position(&self, group: &Group<'_>) -> Position {
+    fn position(&self, group: &Group) -> Position {
         if group.introduced.is_some_and(|rank| !self.at_least(rank)) {
             Position::Outside
         } else if group.fixed.is_some_and(|rank| self.at_least(rank)) {
@@ -585,19 +573,20 @@ fn rule(database: Database, kernel: bool) -> Rule {
 /// The file names of an archive leave the epoch out, so no archive holds two builds that differ in nothing else: a fix
 /// in `1:1.0-2` is the build `1.0-2` that is installed, and the epoch was mistaken in one of the two places. The
 /// versions are in order: where the first and the last have the epoch of the installed one, so have all.
-fn same_build<'v>(database: Database, versions: &[&'v str], version: &'v str) -> &'v str {
+fn same_build<'v>(database: Database, versions: &Versions<'v>, version: &'v str) -> &'v str {
     fn parts(version: &str) -> (&str, &str) {
         version.split_once(':').unwrap_or(("0", version))
     }
     let (epoch, build) = parts(version);
-    let other_epoch = |v: Option<&&str>| v.is_some_and(|v| parts(v).0 != epoch);
+    let other_epoch = |v: Option<&str>| v.is_some_and(|v| parts(v).0 != epoch);
     if database != Database::Dpkg
         || !build.contains('-')
-        || !(other_epoch(versions.first()) || other_epoch(versions.last()))
+        || !(other_epoch(versions.get(0))
+            || other_epoch(versions.get(versions.len().wrapping_sub(1))))
     {
         return version;
     }
-    versions.iter().find(|v| parts(v).1 == build).copied().unwrap_or(version)
+    versions.iter().find(|v| parts(v).1 == build).unwrap_or(version)
 }
 
 /// Returns the field's word for a status that came without one of the vendor's own.
@@ -618,7 +607,7 @@ fn status_word(status: Status) -> &'static str {
 }
 
 fn is_fips(version: &str) -> bool {
-    version.to_ascii_lowercase().contains("fips")
+    version.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"fips"))
 }
 
 fn is_fips_channel(channel: Channel) -> bool {

@@ -71,7 +71,7 @@ pub struct Package<'a> {
 
 /// Advisories of one package that share everything a verdict depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Group<'a> {
+pub struct Group {
     /// The first affected version, as a rank among the package's versions.
     pub introduced: Option<u16>,
     /// The mended version, as a rank.
@@ -82,13 +82,61 @@ pub struct Group<'a> {
     pub channel: Channel,
     /// What the vendor's word comes to.
     pub status: Status,
-    /// The vendor's word, for what is not fixed.
-    pub word: &'a str,
-    /// The day of the fix in this release, where a feed tells it apart.
-    pub published: Option<Date>,
-    /// The module stream.
-    pub module: Option<&'a str>,
+    word: u16,
+    day: u16,
+    module: u16,
     rows: (u32, u32),
+}
+
+impl Group {
+    /// Returns the day of the fix in this release, where a feed tells it apart.
+    pub fn published(&self) -> Option<Date> {
+        unpack_day(self.day)
+    }
+}
+
+/// The versions that a package's groups speak of, oldest first: a rank is a place among them.
+#[derive(Clone, Copy, Debug)]
+pub struct Versions<'a> {
+    section: Section<'a>,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Versions<'a> {
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the version with that rank.
+    pub fn get(&self, rank: usize) -> Option<&'a str> {
+        if rank >= self.len() {
+            return None;
+        }
+        self.section.versions.get(self.start + rank).map(|entry| self.section.text_at(entry, 0))
+    }
+
+    /// Returns them one after another.
+    pub fn iter(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let versions = *self;
+        (0..self.len()).filter_map(move |rank| versions.get(rank))
+    }
+
+    /// Returns how many are before the first of which `is_before` no longer holds.
+    pub fn partition_point(&self, is_before: impl Fn(&str) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.get(middle).is_some_and(&is_before) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
 }
 
 /// An advisory, as far as a finding needs it.
@@ -227,34 +275,33 @@ impl<'a> Section<'a> {
     }
 
     /// Returns the versions that the package's groups speak of, oldest first.
-    pub fn versions(&self, package: &Package<'a>) -> Vec<&'a str> {
+    pub fn versions(&self, package: &Package<'a>) -> Versions<'a> {
         let (start, end) = package.versions;
-        let entries = self.versions.range(start, end.saturating_sub(start));
-        entries.map_or(Vec::new(), |entries| entries.map(|e| self.text_at(e, 0)).collect())
+        let end = (end as usize).min(self.versions.len());
+        Versions { section: *self, start: (start as usize).min(end), end }
     }
 
     /// Returns the package's groups.
-    pub fn groups(&self, package: &Package<'a>) -> impl Iterator<Item = Group<'a>> + use<'a> {
+    pub fn groups(&self, package: &Package<'a>) -> impl Iterator<Item = Group> + use<'a> {
         let section = *self;
         let (start, end) = package.groups;
         (start as usize..(end as usize).min(self.groups.len()))
             .filter_map(move |at| section.group_at(at))
     }
 
-    fn group_at(&self, at: usize) -> Option<Group<'a>> {
+    fn group_at(&self, at: usize) -> Option<Group> {
         let (entry, next) = (self.groups.get(at)?, self.groups.get(at + 1));
         let kind = self.kinds.get(u24_at(entry, 2) as usize)?;
         let rank = |value: u16| (value != NONE16).then_some(value);
-        let module = u16_at(kind, 8);
         Some(Group {
             introduced: rank(u16_at(kind, 0)),
             fixed: rank(u16_at(entry, 0)),
             last_affected: rank(u16_at(kind, 2)),
             channel: Channel::ALL.get(usize::from(kind[10])).copied().unwrap_or(Channel::Other),
             status: status(kind[11]),
-            word: self.word(u16_at(kind, 4)),
-            published: unpack_day(u16_at(kind, 6)),
-            module: (module != NONE16).then(|| self.word(module)),
+            word: u16_at(kind, 4),
+            day: u16_at(kind, 6),
+            module: u16_at(kind, 8),
             rows: (
                 u24_at(entry, 5),
                 next.map_or_else(
@@ -265,12 +312,22 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// Returns the vendor's word of a group, for what is not fixed.
+    pub fn word_of(&self, group: &Group) -> &'a str {
+        self.word(group.word)
+    }
+
+    /// Returns the module stream that a group speaks of.
+    pub fn module_of(&self, group: &Group) -> Option<&'a str> {
+        (group.module != NONE16).then(|| self.word(group.module))
+    }
+
     fn word(&self, index: u16) -> &'a str {
         self.words.get(usize::from(index)).map_or("", |entry| self.text_at(entry, 0))
     }
 
     /// Returns the numbers of the group's advisories.
-    pub fn members(&self, group: &Group<'a>) -> impl Iterator<Item = u32> + use<'a> {
+    pub fn members(&self, group: &Group) -> impl Iterator<Item = u32> + use<'a> {
         self.rows.range(group.rows.0, group.rows.1)
     }
 

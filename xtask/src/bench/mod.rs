@@ -36,6 +36,9 @@ pub struct Options {
     /// Also build the release from nothing, and time it
     #[arg(long)]
     clean_build: bool,
+    /// Build no second executable to count instructions with
+    #[arg(long)]
+    no_count: bool,
     /// Only make the root and the feeds in this folder, and measure nothing
     #[arg(long, value_name = "FOLDER")]
     generate: Option<PathBuf>,
@@ -73,6 +76,10 @@ pub fn run(repository: &Repository, options: &Options) -> anyhow::Result<ExitCod
     let bench = Bench {
         muster: repository.muster("release")?,
         scratch: tempfile::tempdir().context("cannot make a folder to measure in")?,
+        counted: match has_program("valgrind") && !options.no_count {
+            true => Some(repository.muster_in_process()?),
+            false => None,
+        },
         runs: options.runs,
     };
     let binary = fs::metadata(&bench.muster).context("the executable was just built")?.len();
@@ -93,6 +100,8 @@ pub fn run(repository: &Repository, options: &Options) -> anyhow::Result<ExitCod
 
 struct Bench {
     muster: PathBuf,
+    /// The same program, reading in its own process.
+    counted: Option<PathBuf>,
     scratch: tempfile::TempDir,
     runs: usize,
 }
@@ -201,18 +210,16 @@ impl Bench {
         what: &'static str,
         command: &[OsString],
     ) -> anyhow::Result<()> {
-        if !has_program("valgrind") {
+        let Some(counted) = &self.counted else {
             table.not_run(what, "valgrind");
             return Ok(());
-        }
-        let counted = match measure::instructions(command, self.scratch.path()) {
-            Ok(counted) => counted,
-            Err(error) => {
-                crate::say(format_args!("{what}: {error:#}"));
-                table.not_run(what, "a callgrind that can run it");
-                return Ok(());
-            }
         };
+        let mut command = command.to_vec();
+        if let Some(program) = command.first_mut() {
+            *program = counted.clone().into();
+        }
+        let counted = measure::instructions(&command, self.scratch.path())
+            .with_context(|| format!("{what}: counting instructions"))?;
         table.push(Line::new(what, "instructions", counted as f64 / 1e6, "M"));
         Ok(())
     }
