@@ -23,7 +23,7 @@ use muster_core::advisory::{Item, Problem, Record, Sink};
 use muster_core::time::Instant;
 
 use crate::feeds::FEEDS;
-use crate::{Document, Feed, Recognised};
+use crate::{Document, Feed, Recognised, doubt};
 
 /// Bytes of a document that feeds are shown when they are asked whether it is theirs.
 pub const HEAD: usize = 4096;
@@ -35,6 +35,10 @@ pub const MAX_UNPACKED: u64 = 16 << 30;
 pub const MAX_MEMBERS: u64 = 2_000_000;
 /// Documents of no feed, and links, that are named one by one.
 const MAX_STRANGERS: u64 = 100;
+/// Problems of a source that are told one by one.
+const MAX_PROBLEMS: u64 = 10_000;
+/// Records with a time yet to come from which on the clock is doubted, if they are more than half of all.
+const MAX_FUTURE: u64 = 100;
 /// Documents of which the first bytes are kept until all feeds are known, which may count them as theirs after all.
 const MAX_WAITING: usize = 1000;
 /// Entries of a folder that are summed up one by one where it holds several feeds.
@@ -66,6 +70,11 @@ pub enum Error {
         "holds nothing but links that lead out of it ({0}), which are not followed: name what they point to"
     )]
     Links(u64),
+    /// More than half of its records are yet to come.
+    #[error(
+        "has {0} records later than the time of this build: is the clock right? --now tells the time"
+    )]
+    Future(u64),
     /// It is a folder of pulled feeds, and nothing was recognised in one of them.
     #[error("{name} {error}")]
     Pulled {
@@ -188,16 +197,25 @@ fn list(root: &Path) -> Result<Listing, Error> {
     Ok(listing)
 }
 
-/// Reads a source into `sink`, and returns what was read of each feed in it; `forced` names its feed outright,
-/// `progress` is told how many of its bytes are read.
+/// How a source is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// Its feed, where it was named outright.
+    pub format: Option<&'a str>,
+    /// The latest time that a record may bear.
+    pub until: Instant,
+}
+
+/// Reads a source into `sink`, and returns what was read of each feed in it; `progress` is told how many of its bytes
+/// are read.
 pub fn read(
     path: &Path,
-    forced: Option<&str>,
+    terms: Terms<'_>,
     sink: &mut dyn Sink,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<Source>, Error> {
     let name = path.display().to_string();
-    let mut reading = Reading::new(name.clone(), forced.and_then(feed_named), sink);
+    let mut reading = Reading::new(name.clone(), terms, sink);
     let meta = fs::metadata(path)?;
     if meta.is_dir() {
         let listing = list(path)?;
@@ -236,7 +254,7 @@ struct Reading<'s> {
     places: HashMap<(String, &'static str), usize>,
     /// Whether there are too many entries to be counted apart.
     coarse: bool,
-    sink: &'s mut dyn Sink,
+    told: Told<'s>,
     /// Problems outside any feed's knowledge.
     problems: u64,
     /// Documents of no feed and links, and those of them that were named.
@@ -252,6 +270,25 @@ struct Reading<'s> {
     waiting: Vec<(String, Vec<u8>)>,
 }
 
+/// What is handed on, and what about it was doubted.
+struct Told<'s> {
+    sink: &'s mut dyn Sink,
+    until: Instant,
+    problems: u64,
+    /// Records with a time, and those of them with one that is yet to come.
+    timed: u64,
+    future: u64,
+}
+
+impl Told<'_> {
+    fn problem(&mut self, problem: Problem) {
+        self.problems += 1;
+        if self.problems <= MAX_PROBLEMS {
+            self.sink.problem(problem);
+        }
+    }
+}
+
 /// A feed that was met in a source.
 struct Met {
     feed: &'static dyn Feed,
@@ -259,16 +296,16 @@ struct Met {
 }
 
 impl<'s> Reading<'s> {
-    fn new(name: String, forced: Option<&'static dyn Feed>, sink: &'s mut dyn Sink) -> Self {
+    fn new(name: String, terms: Terms<'_>, sink: &'s mut dyn Sink) -> Self {
         Self {
             name,
-            forced,
+            forced: terms.format.and_then(feed_named),
             feeds: Vec::new(),
             current: 0,
             parts: Vec::new(),
             places: HashMap::new(),
             coarse: false,
-            sink,
+            told: Told { sink, until: terms.until, problems: 0, timed: 0, future: 0 },
             problems: 0,
             strangers: 0,
             named: 0,
@@ -286,7 +323,7 @@ impl<'s> Reading<'s> {
         let what = what.into();
         self.damage.get_or_insert_with(|| what.clone());
         self.problems += 1;
-        self.sink.problem(Problem { path: path.to_owned(), line: None, what });
+        self.told.problem(Problem { path: path.to_owned(), line: None, what });
     }
 
     /// Hands one document to the feed it belongs to.
@@ -333,14 +370,16 @@ impl<'s> Reading<'s> {
         self.turn_to(feed);
         let part = self.part(feed, path);
         let whole = io::Read::chain(head, Bounded { reader, left: MAX_DOCUMENT });
-        let mut reader = BufReader::with_capacity(1 << 16, whole);
+        let lines = Lines::default();
+        let mut reader =
+            Numbered { reader: BufReader::with_capacity(1 << 16, whole), lines: &lines };
         let (Some(met), Some(source)) =
             (self.feeds.get_mut(self.current), self.parts.get_mut(part))
         else {
             return;
         };
         let ids = feed.ids_are_unique().then_some(&mut met.ids);
-        let mut counting = Counting { path, source, sink: &mut *self.sink, ids };
+        let mut counting = Counting { path, lines: &lines, source, told: &mut self.told, ids };
         feed.read(&mut Document { path, reader: &mut reader }, &mut counting);
         met.ids.document += 1;
     }
@@ -355,7 +394,7 @@ impl<'s> Reading<'s> {
         if self.current == self.feeds.len() {
             self.feeds.push(Met { feed, ids: Ids::default() });
         }
-        self.sink.begin(feed.name());
+        self.told.sink.begin(feed.name());
     }
 
     /// Returns the place of the part in which a document is counted: that of the folder's entry it lies in.
@@ -459,6 +498,14 @@ impl<'s> Reading<'s> {
             let path = self.name.clone();
             self.problem(&path, format!("{rest} more documents were passed over"));
         }
+        let rest = self.told.problems.saturating_sub(MAX_PROBLEMS);
+        if rest > 0 {
+            let what = format!("{rest} more problems");
+            self.told.sink.problem(Problem { path: self.name.clone(), line: None, what });
+        }
+        if self.told.future > MAX_FUTURE && self.told.future > self.told.timed / 2 {
+            return Err(Error::Future(self.told.future));
+        }
         if self.feeds.len() == 1 {
             self.coarsen();
             if let Some(all) = self.parts.first_mut() {
@@ -482,6 +529,50 @@ impl io::Read for Bounded<'_> {
             io::Error::other(format!("the document has more than {MAX_DOCUMENT} bytes"))
         })?;
         Ok(read)
+    }
+}
+
+/// How many lines of a document are read.
+#[derive(Default)]
+struct Lines {
+    ended: Cell<u64>,
+    is_within: Cell<bool>,
+}
+
+impl Lines {
+    /// Returns the line on which reading stands: where a record a line is handed over, its own, else that of its end.
+    fn at(&self) -> u64 {
+        self.ended.get() + u64::from(self.is_within.get())
+    }
+}
+
+/// Numbers the lines that pass by.
+struct Numbered<'l, R> {
+    reader: BufReader<R>,
+    lines: &'l Lines,
+}
+
+impl<R: io::Read> io::Read for Numbered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = io::Read::read(&mut io::BufRead::fill_buf(self)?, buffer)?;
+        io::BufRead::consume(self, read);
+        Ok(read)
+    }
+}
+
+impl<R: io::Read> io::BufRead for Numbered<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        let passed = self.reader.buffer().get(..amount).unwrap_or_default();
+        if let Some(last) = passed.last() {
+            let ends = memchr::memchr_iter(b'\n', passed).count();
+            self.lines.ended.set(self.lines.ended.get() + ends as u64);
+            self.lines.is_within.set(*last != b'\n');
+        }
+        self.reader.consume(amount);
     }
 }
 
@@ -520,16 +611,38 @@ impl Ids {
     }
 }
 
-/// Counts what passes by, and drops what is said a second time.
-struct Counting<'c> {
+/// Counts what passes by, mends what cannot be true, and drops what is said a second time.
+struct Counting<'c, 's> {
     path: &'c str,
+    lines: &'c Lines,
     source: &'c mut Source,
-    sink: &'c mut dyn Sink,
+    told: &'c mut Told<'s>,
     ids: Option<&'c mut Ids>,
 }
 
-impl Sink for Counting<'_> {
-    fn item(&mut self, item: Item<'_>) {
+impl Counting<'_, '_> {
+    /// Names what is wrong with the item at hand.
+    fn doubts(&mut self, doubts: Vec<String>) {
+        for what in doubts {
+            let line = Some(self.lines.at());
+            self.problem(Problem { path: self.path.to_owned(), line, what });
+        }
+    }
+
+    fn record(&mut self, record: &mut Record<'_>) {
+        let time = record.modified.or(record.published);
+        self.told.timed += u64::from(time.is_some());
+        self.told.future += u64::from(time.is_some_and(|time| time > self.told.until));
+        let mut doubts = Vec::new();
+        doubt::record(record, self.told.until, &mut |what| doubts.push(what));
+        self.doubts(doubts);
+        self.source.withdrawn += u64::from(record.withdrawn.is_some());
+        self.source.newest = self.source.newest.max(record.modified.or(record.published));
+    }
+}
+
+impl Sink for Counting<'_, '_> {
+    fn item(&mut self, mut item: Item<'_>) {
         if let (Item::Record(record), Some(ids)) = (&item, &mut self.ids) {
             match ids.meet(record) {
                 Seen::New => {}
@@ -541,15 +654,20 @@ impl Sink for Counting<'_> {
             }
         }
         self.source.records += 1;
-        if let Item::Record(record) = &item {
-            self.source.withdrawn += u64::from(record.withdrawn.is_some());
-            self.source.newest = self.source.newest.max(record.modified.or(record.published));
+        match &mut item {
+            Item::Record(record) => self.record(record),
+            Item::Exploited(entry) => {
+                let mut doubts = Vec::new();
+                doubt::exploited(entry, self.told.until, &mut |what| doubts.push(what));
+                self.doubts(doubts);
+            }
+            Item::Likelihood(_) | Item::Support(_) | Item::Archived(_) => {}
         }
-        self.sink.item(item);
+        self.told.sink.item(item);
     }
 
     fn problem(&mut self, problem: Problem) {
         self.source.problems += 1;
-        self.sink.problem(problem);
+        self.told.problem(problem);
     }
 }

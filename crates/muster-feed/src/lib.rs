@@ -4,6 +4,7 @@
 //! by ([`Feed::read`]). [`input`] opens what a person names (a file, a folder, an archive, packed or not) and hands
 //! over one unpacked [`Document`] after the other.
 
+mod doubt;
 mod ecosystem;
 pub mod feeds;
 pub mod input;

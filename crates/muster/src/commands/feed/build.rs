@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use muster_core::advisory::{Item, Problem};
 use muster_core::text::for_terminal;
 use muster_core::time::Instant;
-use muster_feed::input::{self, Digest, Source};
+use muster_feed::input::{self, Digest, Source, Terms};
 use muster_match::AdvisoryFile;
 use muster_match::compile::{Compiler, Summary};
 use muster_match::diff::{Change, Direction};
@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::{folder, guard, previous};
 use crate::args::{Build, Plain};
+use crate::clock;
 use crate::commands::Answer;
 use crate::output;
 use crate::progress::Progress;
@@ -59,7 +60,7 @@ pub(crate) fn build(asked: &Build, told: Option<Instant>) -> anyhow::Result<Answ
     let spool =
         tempfile::tempfile_in(folder(&asked.output)).context("making a place for the records")?;
     let mut compiler = Compiler::new(spool).context("beginning the advisory file")?;
-    let read = read_sources(&sources, &mut compiler)?;
+    let read = read_sources(&sources, latest(clock::now(told)), &mut compiler)?;
     if read.iter().all(|s| s.records == 0) {
         bail!("no record was found in what was named; nothing was built");
     }
@@ -113,13 +114,22 @@ fn name_sources(paths: &[String]) -> anyhow::Result<Vec<Named>> {
     Ok(sources)
 }
 
-fn read_sources(sources: &[Named], compiler: &mut Compiler) -> anyhow::Result<Vec<Source>> {
+/// Returns the latest time that a record may bear: a day is left for clocks and time zones.
+fn latest(now: Instant) -> Instant {
+    now.checked_add(jiff::SignedDuration::from_hours(24)).unwrap_or(Instant::MAX)
+}
+
+fn read_sources(
+    sources: &[Named],
+    until: Instant,
+    compiler: &mut Compiler,
+) -> anyhow::Result<Vec<Source>> {
     let progress = Progress::bytes(sources.iter().map(|s| s.digest.bytes).sum());
     let (mut read, mut done) = (Vec::new(), 0);
     for source in sources {
         progress.on(&source.path.display().to_string());
-        let result =
-            input::read(&source.path, source.format, compiler, &mut |at| progress.at(done + at));
+        let terms = Terms { format: source.format, until };
+        let result = input::read(&source.path, terms, compiler, &mut |at| progress.at(done + at));
         match result.with_context(|| format!("reading {}", source.path.display())) {
             Ok(parts) => read.extend(parts),
             Err(error) => {
