@@ -340,7 +340,10 @@ impl Inspection<'_> {
             stand_in(&mut facts.archive, obstacle);
             stand_in(&mut facts.subscription, obstacle);
         }
-        write_facts(out, &facts)
+        write_facts(out, &facts)?;
+        // The end of this process gives it all back faster than one by one.
+        std::mem::forget(facts);
+        Ok(())
     }
 
     /// Adds what the parent knows of the deaths, and refuses what is no server.

@@ -8,6 +8,7 @@
 mod archived;
 mod installed;
 mod lines;
+mod modules;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -61,6 +62,9 @@ pub fn judge(section: &Section<'_>, database: Database, facts: &Facts, all: bool
         }
         judging.finish(&mut matched.findings);
         matched.obstacles.extend(fips_obstacle(source, units));
+    }
+    if database == Database::Rpm {
+        matched.obstacles.extend(modules::unspoken(section, facts));
     }
     matched.findings.extend(lines::kernel_lines(section, database, &installed));
     matched.findings.extend(archived::archived(section, database, facts));

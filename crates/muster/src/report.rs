@@ -8,7 +8,7 @@ use muster_core::catalog::Support;
 use muster_core::fact::{Database, Facts, Obstacle, Reading};
 use muster_core::finding::{About, Finding, Fix, Severity};
 use muster_core::owed::{self, SupportState};
-use muster_core::time::{Instant, day};
+use muster_core::time::{Instant, day, days_between};
 use muster_core::verdict::Verdict;
 use muster_match::file::{AdvisoryFile, FeedInfo};
 use muster_match::matching;
@@ -31,7 +31,36 @@ pub(crate) struct Report {
 pub(crate) struct Compiled {
     pub(crate) built: Option<Instant>,
     pub(crate) feeds: Vec<FeedInfo>,
+    /// The newest time of the feeds that speak of the server's release.
+    pub(crate) of_release: Option<Instant>,
 }
+
+impl Compiled {
+    fn of(file: &AdvisoryFile, release: Option<&str>) -> Result<Self, muster_match::Error> {
+        let provenance = file.provenance()?;
+        let spoken = provenance.fragments.iter().filter(|f| Some(f.release.as_str()) == release);
+        let newest = |feed: &str| provenance.feeds.iter().find(|f| f.name == feed)?.newest;
+        let of_release = spoken.filter_map(|f| f.frozen.or_else(|| newest(&f.feed))).max();
+        Ok(Self { built: file.built(), of_release, feeds: provenance.feeds })
+    }
+
+    /// Advisories that end long ago say nothing of what came out since.
+    fn obstacle(&self, now: Instant) -> Option<Obstacle> {
+        let age = days_between(day(self.of_release?), day(now));
+        (age > ADVISORIES_STALE_AFTER_DAYS).then(|| {
+            Obstacle::new(
+                "advisories",
+                format!(
+                    "the newest for this release is of {}, {age} days ago: what came out since is not known; `muster feed pull` and `muster feed build` bring it",
+                    self.of_release.map(day).map_or(String::new(), |d| d.to_string())
+                ),
+            )
+        })
+    }
+}
+
+/// Days after which advisories say too little about today: no vendor of a living release is silent for so long.
+const ADVISORIES_STALE_AFTER_DAYS: i64 = 30;
 
 /// What a report is asked for.
 #[derive(Clone, Copy)]
@@ -60,6 +89,9 @@ impl Report {
         let section = release_section(&facts, file, &mut unknown)?;
         if let (Some(bytes), Some(database)) = (&section, database) {
             let section = Section::new(bytes)?;
+            if section.advisories() == 0 {
+                unknown.push(Obstacle::new("advisories", "the advisory file has none of this release, only what lies in its security archive: flaws without a fix are not known"));
+            }
             let matched = matching::judge(&section, database, &facts, question.all);
             findings = matched.findings;
             unknown.extend(matched.obstacles);
@@ -75,6 +107,12 @@ impl Report {
         findings.extend(owed::reboot(&facts));
         findings.extend(owed::third_party(&facts));
         sort(&mut findings);
+        let release = facts.os.found().and_then(muster_core::fact::Os::release_id);
+        let advisories = match file {
+            Some(file) => Some(Compiled::of(file, release.as_deref())?),
+            None => None,
+        };
+        unknown.extend(advisories.as_ref().and_then(|a| a.obstacle(question.now)));
         unknown.extend(archive_obstacle(&facts));
         unknown.extend(file.and_then(|file| clock_obstacle(file, question.now)));
         unknown.append(&mut facts.obstacles);
@@ -83,10 +121,6 @@ impl Report {
         }
         unknown.sort();
         unknown.dedup();
-        let advisories = match file {
-            Some(file) => Some(Compiled { built: file.built(), feeds: file.provenance()?.feeds }),
-            None => None,
-        };
         Ok(Self {
             at: question.now,
             of_several: question.of_several,

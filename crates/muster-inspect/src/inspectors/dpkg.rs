@@ -195,10 +195,12 @@ enum Field {
 
 impl<'a> Parsed<'a> {
     fn of(bytes: &'a [u8], file: &'a str) -> Self {
+        // Room for what a usual file holds: memory that is not touched costs nothing, and growing copies.
+        let stanzas = (bytes.len() / 400).min(4096);
         let mut parsed = Self {
             file,
-            packages: Vec::with_capacity(bytes.len() / 1000),
-            names: HashSet::with_capacity(bytes.len() / 1000),
+            packages: Vec::with_capacity(stanzas),
+            names: HashSet::with_capacity(stanzas),
             problems: Vec::new(),
             untold: 0,
             stanzas: 0,
@@ -268,7 +270,11 @@ impl<'a> Parsed<'a> {
     }
 
     fn take_line(&mut self, stanza: &mut Stanza<'a>, line: &'a [u8], number: usize) -> Field {
-        if [&b"<<<<<<<"[..], b"=======", b">>>>>>>", b"|||||||"].iter().any(|m| line.starts_with(m))
+        let is_mark = matches!(line.first(), Some(b'<' | b'=' | b'>' | b'|'));
+        if is_mark
+            && [&b"<<<<<<<"[..], b"=======", b">>>>>>>", b"|||||||"]
+                .iter()
+                .any(|mark| line.starts_with(mark))
         {
             if self.marks == 0 {
                 self.first_mark = number;
@@ -276,7 +282,8 @@ impl<'a> Parsed<'a> {
             self.marks += 1;
             return Field::Other;
         }
-        let Some(colon) = memchr(b':', line) else {
+        // Names are short: looking byte by byte is done before a search of many at once has begun.
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             self.problem(&format!(
                 "line {number}, in stanza {}, is no field: the file was edited or is damaged",
                 self.stanzas + 1
@@ -427,7 +434,11 @@ impl<'a> Parsed<'a> {
 
     fn hand_over(self, read: &mut Read) {
         read.problems.extend(self.problems);
-        read.packages.extend(self.packages);
+        if read.packages.is_empty() {
+            read.packages = self.packages;
+        } else {
+            read.packages.extend(self.packages);
+        }
     }
 }
 

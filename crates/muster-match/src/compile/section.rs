@@ -505,34 +505,59 @@ impl Advisories {
     }
 }
 
+/// What a vendor's word says of the kernel line that it is about.
+#[derive(Clone, Copy)]
+enum Told<'s> {
+    Successor(&'s str),
+    Ended,
+    Nothing,
+}
+
+fn told(word: &str) -> Told<'_> {
+    match successor(word) {
+        Some(successor) => Told::Successor(successor),
+        None if word.contains("end of kernel support") => Told::Ended,
+        None => Told::Nothing,
+    }
+}
+
 /// What the words about one kernel line add up to.
 #[derive(Default)]
-struct LineWords {
+struct LineWords<'s> {
     open: usize,
     ended: usize,
-    successors: BTreeMap<String, usize>,
+    successors: BTreeMap<&'s str, usize>,
     word: Option<Word>,
 }
 
 /// Writes the kernel lines that the vendor calls superseded or ended more often than it speaks of them as alive.
 fn write_lines(strings: &Strings, rows: &[Row], text: &mut Text) -> io::Result<(Vec<u8>, u32)> {
-    let mut lines: BTreeMap<&str, (Word, LineWords)> = BTreeMap::new();
-    for row in rows {
-        let package = strings.get(row.package);
-        if row.by != By::Source || !kernel::is_kernel_source(package) {
+    let mut lines: BTreeMap<&str, (Word, LineWords<'_>)> = BTreeMap::new();
+    let mut known: HashMap<Word, Told<'_>> = HashMap::new();
+    for rows in rows.chunk_by(|a, b| (a.package, a.by) == (b.package, b.by)) {
+        let Some(first) = rows.first() else { continue };
+        let package = strings.get(first.package);
+        if first.by != By::Source || !kernel::is_kernel_source(package) {
             continue;
         }
-        let (_, line) = lines.entry(package).or_insert_with(|| (row.package, LineWords::default()));
-        let word = strings.get(row.word);
-        if let Some(successor) = successor(word) {
-            *line.successors.entry(successor.to_owned()).or_default() += 1;
-            line.ended += 1;
-            line.word = Some(row.word);
-        } else if word.contains("end of kernel support") {
-            line.ended += 1;
-            line.word = line.word.or(Some(row.word));
-        } else if matches!(row.status, Status::Needed | Status::NeedsTriage | Status::Pending) {
-            line.open += 1;
+        let (_, line) =
+            lines.entry(package).or_insert_with(|| (first.package, LineWords::default()));
+        for row in rows {
+            match known.entry(row.word).or_insert_with(|| told(strings.get(row.word))) {
+                Told::Successor(successor) => {
+                    *line.successors.entry(successor).or_default() += 1;
+                    line.ended += 1;
+                    line.word = Some(row.word);
+                }
+                Told::Ended => {
+                    line.ended += 1;
+                    line.word = line.word.or(Some(row.word));
+                }
+                Told::Nothing => {
+                    let open = [Status::Needed, Status::NeedsTriage, Status::Pending];
+                    line.open += usize::from(open.contains(&row.status));
+                }
+            }
         }
     }
     let (mut bytes, mut count) = (Vec::new(), 0);
@@ -543,8 +568,8 @@ fn write_lines(strings: &Strings, rows: &[Row], text: &mut Text) -> io::Result<(
         let successor = line
             .successors
             .iter()
-            .max_by_key(|(name, times)| (**times, *name))
-            .map(|(name, _)| name.as_str());
+            .max_by_key(|(name, times)| (**times, **name))
+            .map(|(name, _)| *name);
         text.write(strings, source, &mut bytes)?;
         write_own(text, successor.unwrap_or_default(), &mut bytes)?;
         text.write(strings, line.word.unwrap_or(Word::NONE), &mut bytes)?;

@@ -273,4 +273,16 @@ fn a_module_stream_is_a_product_of_its_own() {
         .map(|f| f.id.to_string())
         .collect();
     assert_eq!(ids, ["ALSA-1"]);
+    for (label, told) in [
+        ("nodejs:16:8060020220523160029:ad008a3a", None),
+        ("nodejs:16", None),
+        ("nodejs:22:1:a", Some("module nodejs:22")),
+        (":::", Some("nodejs 1:16.19.0-1.module_el8")),
+        ("nodejs", Some("nodejs 1:16.19.0-1.module_el8")),
+    ] {
+        facts.packages[0].module = Some(label.into());
+        let obstacles = matching::judge(&section, Database::Rpm, &facts, false).obstacles;
+        let what: Vec<&str> = obstacles.iter().map(|o| o.what.as_str()).collect();
+        assert_eq!(what, Vec::from_iter(told), "{label}: {obstacles:?}");
+    }
 }

@@ -322,11 +322,10 @@ fn write_sources(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     if let Some(archive) = report.facts.archive.found()
         && let Some(newest) = archive.indices.iter().filter_map(|i| i.date).max()
     {
-        let age = usize::try_from(days_between(day(newest), day(report.at))).unwrap_or(0);
-        let age = if age == 0 {
-            "made today".to_owned()
-        } else {
-            format!("{} old", count(age, "day", "days"))
+        let age = match usize::try_from(days_between(day(newest), day(report.at))) {
+            Err(_) => "of the future: is the clock right?".to_owned(),
+            Ok(0) => "made today".to_owned(),
+            Ok(days) => format!("{} old", count(days, "day", "days")),
         };
         sources.push(format!(
             "{} of this machine ({age})",
@@ -334,8 +333,8 @@ fn write_sources(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         ));
     }
     if let Some(compiled) = &report.advisories {
-        let of = compiled.built.map_or("an unknown day".to_owned(), |built| day(built).to_string());
-        sources.push(format!("the advisories of {of}"));
+        let of = compiled.of_release.map_or("an unknown day".to_owned(), |d| day(d).to_string());
+        sources.push(format!("advisories up to {of}"));
     }
     if sources.is_empty() {
         sources.push("nothing: there are neither package indices nor advisories".to_owned());

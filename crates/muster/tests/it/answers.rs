@@ -147,3 +147,27 @@ fn a_clock_before_the_advisories_is_told_in_the_answer() {
     let clock = unknown.iter().find(|u| u["what"] == "clock").unwrap();
     assert!(clock["why"].as_str().unwrap().contains("is the clock right?"), "{clock}");
 }
+
+#[test]
+fn advisories_that_end_long_ago_are_said_to() {
+    let (_folder, root, file) = behind();
+    for (now, told) in [("2026-12-05T00:00:00Z", false), ("2027-03-01T00:00:00Z", true)] {
+        let answer = run(&[
+            "inspect",
+            &root.text(""),
+            "--advisories",
+            &file,
+            "--now",
+            now,
+            "--format",
+            "json",
+        ])
+        .is(1)
+        .json();
+        let unknown = answer["unknown"].as_array().unwrap();
+        let stale = unknown.iter().any(|u| {
+            u["what"] == "advisories" && u["why"].as_str().unwrap().contains("of 2026-11-05")
+        });
+        assert_eq!(stale, told, "{now}: {unknown:#?}");
+    }
+}
