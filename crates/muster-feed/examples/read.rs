@@ -37,15 +37,18 @@ impl Sink for Count {
 
 fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
+    let terms = input::Terms { format: None, until: muster_core::time::Instant::MAX };
     for path in std::env::args().skip(1) {
         let mut count = Count::default();
-        let source = input::read(Path::new(&path), None, &mut count, &mut |_| {});
+        let sources = input::read(Path::new(&path), terms, &mut count, &mut |_| {});
         writeln!(
             out,
-            "{source:?}\n{} items, {} statements, {:?}",
+            "{sources:?}\n{} items, {} statements, {:?}",
             count.items, count.statements, count.states
         )?;
-        for problem in count.problems.iter().take(20) {
+        for problem in
+            count.problems.iter().take(if std::env::args().len() == 2 { 2000 } else { 20 })
+        {
             writeln!(out, "  {}:{:?}: {}", problem.path, problem.line, problem.what)?;
         }
     }

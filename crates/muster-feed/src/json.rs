@@ -64,6 +64,25 @@ impl<'d> Walk<'d> {
         self.line
     }
 
+    /// Goes on to the next line that begins with a byte; tells whether there is one.
+    pub(crate) fn skip_to_line(&mut self, begins: u8) -> Result<bool, Broken> {
+        loop {
+            let chunk = self.reader.fill_buf()?;
+            if chunk.is_empty() {
+                return Ok(false);
+            }
+            let end = memchr::memchr(b'\n', chunk);
+            let used = end.map_or(chunk.len(), |at| at + 1);
+            self.reader.consume(used);
+            if end.is_some() {
+                self.line = self.line.saturating_add(1);
+                if self.reader.fill_buf()?.first() == Some(&begins) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
     /// Returns the next byte that is no white space, without taking it.
     pub(crate) fn peek(&mut self) -> Result<Option<u8>, Broken> {
         loop {

@@ -4,6 +4,7 @@
 //! by ([`Feed::read`]). [`input`] opens what a person names (a file, a folder, an archive, packed or not) and hands
 //! over one unpacked [`Document`] after the other.
 
+mod doubt;
 mod ecosystem;
 pub mod feeds;
 pub mod input;
@@ -25,6 +26,10 @@ pub trait Feed: Sync {
     /// Tells whether an id stands for one record only, so that a second one is worth a problem.
     fn ids_are_unique(&self) -> bool {
         false
+    }
+    /// Tells whether it speaks of packages in releases, and not only of flaws or calendars.
+    fn has_advisories(&self) -> bool {
+        true
     }
     /// Reads one document. What is not understood becomes a problem, and reading goes on.
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink);

@@ -246,3 +246,127 @@ fn scheme(text: &str) -> Result<Scheme, String> {
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use clap::CommandFactory as _;
+    use muster_net::http::pull::{Feeds, Plan, Selection};
+
+    use super::*;
+
+    /// Every page that shows commands.
+    fn pages() -> Vec<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut pages: Vec<PathBuf> =
+            ["README.md", "SECURITY.md", "CONTRIBUTING.md"].map(|p| root.join(p)).into();
+        let mut folders = vec![root.join("docs")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|e| e == "md") {
+                    pages.push(path);
+                }
+            }
+        }
+        pages
+    }
+
+    /// What a page sets as code: the lines of its blocks, and what stands between backticks.
+    fn code(page: &str) -> Vec<String> {
+        let (mut code, mut prose, mut is_block) = (Vec::new(), String::new(), false);
+        for line in page.lines() {
+            if line.trim_start().starts_with("```") {
+                is_block = !is_block;
+            } else if is_block {
+                code.push(line.to_owned());
+            } else {
+                prose.push_str(line);
+                prose.push(' ');
+            }
+        }
+        code.extend(prose.split('`').skip(1).step_by(2).map(str::to_owned));
+        code
+    }
+
+    /// The arguments of each run of the executable within a line of shell.
+    fn runs(line: &str) -> Vec<Vec<String>> {
+        let line = line.split(" #").next().unwrap_or_default().replace("\\|", "|");
+        let simple = line.replace("&&", "|").replace("$(", "|").replace([')', ';'], "|");
+        let mut runs = Vec::new();
+        for command in simple.split('|') {
+            let words = command.split_whitespace().take_while(|w| !w.contains('>'));
+            let words: Vec<&str> = words.collect();
+            let after = match words.as_slice() {
+                ["cargo", "run", ..] => words.iter().position(|w| *w == "--").map(|at| at + 1),
+                [first, ..] if *first == "muster" || first.ends_with("/muster") => Some(1),
+                _ => None,
+            };
+            let arguments = after.and_then(|at| words.get(at..)).filter(|a| !a.is_empty());
+            runs.extend(arguments.map(|a| a.iter().map(|w| (*w).to_owned()).collect()));
+        }
+        runs
+    }
+
+    /// Judges a run as the executable would, as far as that needs no file and no network.
+    fn refusal(arguments: &[String]) -> Option<String> {
+        let mut command = Arguments::command();
+        let is_name = arguments.iter().all(|word| {
+            let found = command.find_subcommand(word).cloned();
+            found.map(|found| command = found).is_some()
+        });
+        if is_name {
+            return None;
+        }
+        let words = arguments.iter().map(|word| if word == "SHELL" { "bash" } else { word });
+        let words = std::iter::once("muster").chain(words);
+        let parsed = match Arguments::try_parse_from(words) {
+            Ok(parsed) => parsed,
+            Err(error) if !error.use_stderr() => return None,
+            Err(error) => return Some(error.to_string()),
+        };
+        let Command::Feed(Feed::Pull(pull)) = parsed.command else { return None };
+        let is_blank = |name: &String| name.chars().all(char::is_uppercase);
+        let names = pull.names.into_iter().filter(|n| !is_blank(n)).collect();
+        let selection = Selection { names, distributions: pull.distributions };
+        let plan = Plan::new(&Feeds::compiled_in(), Path::new("none"), &selection);
+        plan.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_command_of_the_documents_is_one() {
+        let (mut wrong, mut count) = (Vec::new(), 0);
+        for page in pages() {
+            let text = std::fs::read_to_string(&page).unwrap();
+            for run in code(&text).iter().flat_map(|line| runs(line)) {
+                count += 1;
+                if let Some(why) = refusal(&run) {
+                    wrong.push(format!("{}: muster {}: {why}", page.display(), run.join(" ")));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(count > 60, "only {count} commands were found");
+    }
+
+    #[test]
+    fn a_command_that_does_not_work_is_told() {
+        for (line, is_wrong) in [
+            ("muster feed pull feeds", true),
+            ("target/release/muster feed pull --for debian feeds # why", true),
+            ("muster feed pull --into feeds && muster feed build -o x", true),
+            ("x=$(muster inspect --formt json 2>&1)", true),
+            ("docker export c \\| muster inspekt -", true),
+            ("cargo run --release -- inspect --format tabel", true),
+            ("muster feed pull --for debian --into feeds && muster feed build feeds -o x", false),
+            ("muster feed pull NAME; muster feed build", false),
+            ("x=$(muster inspect --format json 2>&1)", false),
+        ] {
+            let wrong = runs(line).iter().any(|run| refusal(run).is_some());
+            assert_eq!(wrong, is_wrong, "{line}");
+        }
+    }
+}

@@ -20,10 +20,12 @@ impl Feed for AlpineFixes {
     }
 
     fn recognises(&self, _path: &str, head: &[u8]) -> Recognised {
-        let first = first_lines(head).next().unwrap_or_default();
-        let keys = outer_keys(first.as_bytes());
-        let all = ["branch", "package", "fixed", "ids"].iter().all(|k| keys.iter().any(|o| o == k));
-        if all { Recognised::Yes } else { Recognised::No }
+        // Any line tells: the first may be the broken one.
+        let row = |line: &str| {
+            let keys = outer_keys(line.as_bytes());
+            ["branch", "package", "fixed", "ids"].iter().all(|k| keys.iter().any(|o| o == k))
+        };
+        if first_lines(head).any(row) { Recognised::Yes } else { Recognised::No }
     }
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {

@@ -12,7 +12,7 @@ use muster_core::advisory::{By, Form, Item, Record, Sink, Statement, Status, Tex
 use serde::Deserialize;
 
 use crate::json::{Broken, ELEMENT, List, Members, Raw, Str, Walk, outer_keys};
-use crate::lines::problem;
+use crate::lines::{first_lines, problem};
 use crate::{Document, Feed, Recognised};
 
 /// The reader of the security database.
@@ -24,10 +24,15 @@ impl Feed for AlpineSecdb {
     }
 
     fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
-        let keys = outer_keys(head);
-        let has = |key: &str| keys.iter().any(|k| k == key);
-        let named = has("distroversion") || has("apkurl") || has("urlprefix");
-        if named && has("reponame") {
+        let repository = |object: &[u8]| {
+            let keys = outer_keys(object);
+            let has = |key: &str| keys.iter().any(|k| k == key);
+            let named = has("distroversion") || has("apkurl") || has("urlprefix");
+            named && has("reponame")
+        };
+        // Of documents on lines of their own, the first may be the broken one.
+        let mut lines = first_lines(head).filter(|line| line.starts_with('{'));
+        if repository(head) || lines.any(|line| repository(line.as_bytes())) {
             return Recognised::Yes;
         }
         let name = path.rsplit(['/', '!']).next().unwrap_or(path);
@@ -46,7 +51,10 @@ impl Feed for AlpineSecdb {
             };
             if let Err(broken) = read {
                 walk.report(path, &broken, sink);
-                return;
+                // Where each repository stands on a line of its own, the next line is whole again.
+                if !matches!(walk.skip_to_line(b'{'), Ok(true)) {
+                    return;
+                }
             }
         }
     }
@@ -294,6 +302,25 @@ mod tests {
         check(&AlpineSecdb, "alpine-secdb/v3.19/main.json");
         check(&AlpineSecdb, "alpine-secdb/wolfi.json");
         check(&AlpineSecdb, "alpine-secdb/lines.ndjson");
+    }
+
+    #[test]
+    fn a_broken_line_costs_only_itself() {
+        let good = include_str!("../../../../fixtures/feeds/alpine-secdb/lines.ndjson");
+        let hear = |mut text: &[u8]| {
+            let mut heard = crate::testing::Heard::default();
+            AlpineSecdb.read(&mut Document { path: "a", reader: &mut text }, &mut heard);
+            heard
+        };
+        let good = good.lines().nth(1).unwrap();
+        for broken in ["GARBAGE", "{\"a\" 1}", "]"] {
+            let text = format!("{broken}\n{good}\n{broken}\n{good}\n{broken}\n");
+            assert_eq!(AlpineSecdb.recognises("a", text.as_bytes()), Recognised::Yes);
+            let heard = hear(text.as_bytes());
+            assert_eq!(heard.items.len(), 2, "{broken}");
+            let lines: Vec<_> = heard.problems.iter().map(|p| p.line).collect();
+            assert_eq!(lines, [Some(1), Some(3), Some(5)], "{broken}");
+        }
     }
 
     #[test]

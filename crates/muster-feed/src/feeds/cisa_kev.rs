@@ -17,6 +17,10 @@ impl Feed for CisaKev {
         "cisa-kev"
     }
 
+    fn has_advisories(&self) -> bool {
+        false
+    }
+
     fn recognises(&self, _path: &str, head: &[u8]) -> Recognised {
         let keys = outer_keys(head);
         let has = |key: &str| keys.iter().any(|k| k == key);

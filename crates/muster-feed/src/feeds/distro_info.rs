@@ -21,6 +21,10 @@ impl Feed for DistroInfo {
         "distro-info"
     }
 
+    fn has_advisories(&self) -> bool {
+        false
+    }
+
     fn recognises(&self, _path: &str, head: &[u8]) -> Recognised {
         match first_lines(head).next().and_then(Columns::of) {
             Some(_) => Recognised::Yes,

@@ -23,6 +23,10 @@ impl Feed for EndOfLife {
         "endoflife"
     }
 
+    fn has_advisories(&self) -> bool {
+        false
+    }
+
     fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
         let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
         let keys = outer_keys(head);

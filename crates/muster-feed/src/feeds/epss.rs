@@ -18,6 +18,10 @@ impl Feed for Epss {
         "epss"
     }
 
+    fn has_advisories(&self) -> bool {
+        false
+    }
+
     fn recognises(&self, _path: &str, head: &[u8]) -> Recognised {
         let header = first_lines(head).find(|line| !line.starts_with('#'));
         match header.and_then(Columns::of) {

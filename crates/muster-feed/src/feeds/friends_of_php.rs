@@ -36,10 +36,12 @@ impl Feed for FriendsOfPhp {
 
     fn recognises(&self, path: &str, head: &[u8]) -> Recognised {
         let has = |what: &[u8]| memchr::memmem::find(head, what).is_some();
-        let first = first_lines(head).next().unwrap_or_default();
-        let keys = outer_keys(first.as_bytes());
-        let json = ["reference", "branches"].iter().all(|k| keys.iter().any(|o| o == k))
-            && has(b"composer://");
+        // Any line tells: the first may be the broken one.
+        let advisory = |line: &str| {
+            let keys = outer_keys(line.as_bytes());
+            ["reference", "branches"].iter().all(|k| keys.iter().any(|o| o == k))
+        };
+        let json = has(b"composer://") && first_lines(head).any(advisory);
         let yaml = (path.ends_with(".yaml") || path.ends_with(".yml"))
             && has(b"composer://")
             && first_lines(head).any(|line| line.starts_with("branches:"));
@@ -51,13 +53,15 @@ impl Feed for FriendsOfPhp {
 
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink) {
         let path = document.path;
+        let head = document.reader.fill_buf().unwrap_or_default();
+        let in_lines = first_lines(head).any(|line| line.starts_with('{'));
         let mut lines = Lines::new(path, document.reader);
         let mut yaml = None;
         while let Some(line) = lines.next(sink) {
             let text = line.text.trim_end();
             if let Some(yaml) = &mut yaml {
                 read_yaml(yaml, text, path, line.number, sink);
-            } else if text.starts_with('{') {
+            } else if text.starts_with('{') || in_lines && !text.is_empty() {
                 match parse::<Advisory<'_>>(text.as_bytes(), path, line.number) {
                     Ok(advisory) => advisory.tell(path, line.number, sink),
                     Err(mut wrong) => {
@@ -338,6 +342,22 @@ mod tests {
         check(&FriendsOfPhp, "friends-of-php/advisories.ndjson");
         check(&FriendsOfPhp, "friends-of-php/harbour/quay/CVE-2031-0001.yaml");
         check(&FriendsOfPhp, "friends-of-php/harbour/quay/broken.yaml");
+    }
+
+    #[test]
+    fn a_broken_line_costs_only_itself() {
+        let good = include_str!("../../../../fixtures/feeds/friends-of-php/advisories.ndjson");
+        let text = format!("GARBAGE\n{good}");
+        assert_eq!(FriendsOfPhp.recognises("a", text.as_bytes()), Recognised::Yes);
+        let hear = |mut text: &[u8]| {
+            let mut heard = crate::testing::Heard::default();
+            FriendsOfPhp.read(&mut Document { path: "a", reader: &mut text }, &mut heard);
+            heard
+        };
+        let (whole, broken) = (hear(good.as_bytes()), hear(text.as_bytes()));
+        assert_eq!(broken.items, whole.items);
+        assert_eq!(broken.problems.len(), whole.problems.len() + 1);
+        assert_eq!(broken.problems[0].line, Some(1));
     }
 
     #[test]

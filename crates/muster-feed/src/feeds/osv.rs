@@ -40,11 +40,9 @@ impl Feed for Osv {
     fn recognises(&self, _path: &str, head: &[u8]) -> Recognised {
         let start = head.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(0);
         let object = head.get(start..).map_or(head, |h| h.strip_prefix(b"[").unwrap_or(h));
-        let keys = outer_keys(object);
-        let has = |key: &str| keys.iter().any(|k| k == key);
-        let affected = has("affected") && memchr::memmem::find(head, b"\"ecosystem\"").is_some();
-        let named = has("id") && (has("schema_version") || has("modified") || affected);
-        if named || affected { Recognised::Yes } else { Recognised::No }
+        // Where records stand on lines of their own, the first of them may be the broken one.
+        let among_lines = || lines_of(head).skip(1).any(|l| l.starts_with(b"{") && is_record(l));
+        if is_record(object) || among_lines() { Recognised::Yes } else { Recognised::No }
     }
 
     fn ids_are_unique(&self) -> bool {
@@ -60,6 +58,18 @@ impl Feed for Osv {
             Shape::One => read_one(path, document.reader, sink, &mut seen),
         }
     }
+}
+
+/// Judges whether an object, as far as it is there, is a record.
+fn is_record(object: &[u8]) -> bool {
+    let keys = outer_keys(object);
+    let has = |key: &str| keys.iter().any(|k| k == key);
+    let affected = has("affected") && memchr::memmem::find(object, b"\"ecosystem\"").is_some();
+    affected || has("id") && (has("schema_version") || has("modified"))
+}
+
+fn lines_of(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|b| *b == b'\n').map(<[u8]>::trim_ascii_end)
 }
 
 /// How records stand in a document.
@@ -78,16 +88,14 @@ fn shape(reader: &mut dyn BufRead) -> Shape {
     if head.first() == Some(&b'[') {
         return Shape::Array;
     }
-    let Some(end) = memchr::memchr(b'\n', head) else { return Shape::Lines };
-    let (first, rest) = head.split_at_checked(end).unwrap_or((head, &[]));
-    let next = rest.trim_ascii_start().first();
-    if first.trim_ascii_end().ends_with(b"}") && next.is_none_or(|b| *b == b'{')
-        || next == Some(&b'{')
-    {
-        Shape::Lines
-    } else {
-        Shape::One
-    }
+    // One line that is a record, whole or as far as it is there, tells: what is broken around it costs only itself.
+    let mut lines = lines_of(head).filter(|line| !line.is_empty());
+    let begins = |line: &[u8]| line.starts_with(b"{");
+    let first = lines.next().unwrap_or_default();
+    let is_first = begins(first) && first.ends_with(b"}") && is_record(first);
+    let Some(next) = lines.next().filter(|_| !is_first) else { return Shape::Lines };
+    let among = |line: &[u8]| begins(line) && is_record(line);
+    if begins(next) || among(next) || lines.any(among) { Shape::Lines } else { Shape::One }
 }
 
 /// What a document has said by now: each id, with a digest of the record.
@@ -115,11 +123,18 @@ fn read_array(path: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink, seen: &
             .more()
             .and_then(|more| if more { walk.value(ELEMENT).map(Some) } else { Ok(None) })
         {
-            Ok(None) => return,
+            Ok(None) => return nothing_follows(path, &mut walk, sink),
             Ok(Some(Some(raw))) => take(raw.bytes, path, raw.line, sink, seen),
             Ok(Some(None)) => sink.problem(problem(path, line, too_long())),
             Err(broken) => return walk.report(path, &broken, sink),
         }
+    }
+}
+
+/// Says that something follows where the document should end: records there would be lost without a word.
+fn nothing_follows(path: &str, walk: &mut Walk<'_>, sink: &mut dyn Sink) {
+    if let Ok(Some(_)) = walk.peek() {
+        sink.problem(problem(path, walk.line(), "what follows the array of records was not read"));
     }
 }
 
@@ -670,6 +685,44 @@ mod tests {
     #[test]
     fn a_broken_line_costs_only_itself() {
         check(&Osv, "osv/broken.ndjson");
+    }
+
+    #[test]
+    fn it_costs_only_itself_wherever_it_stands() {
+        let good = |n: u32| {
+            format!(
+                "{{\"id\":\"DSA-{n}-1\",\"modified\":\"2031-01-01T00:00:00Z\",\"affected\":[]}}\n"
+            )
+        };
+        let long = good(3).replace("[]}", &format!("[],\"details\":\"{}\"}}", "x".repeat(9000)));
+        for broken in ["GARBAGE\n", "{\n", "}\n", "{\"id\":\"DSA-9-1\",\"modif\n", "\u{1}\n\n"] {
+            for (at, text) in [
+                (1, format!("{broken}{}{}", good(1), good(2))),
+                (1, format!("{broken}{long}{}", good(2))),
+                (2, format!("{}{broken}{}", good(1), good(2))),
+                (2, format!("{}{broken}{long}", good(1))),
+                (3, format!("{}{}{broken}", good(1), good(2))),
+            ] {
+                // A source shows the first 4096 bytes alone, as here.
+                let head = text.as_bytes().get(..4096).unwrap_or(text.as_bytes());
+                assert_eq!(Osv.recognises("p", head), Recognised::Yes, "{text:.90}");
+                let mut heard = crate::testing::Heard::default();
+                let mut reader = std::io::BufReader::with_capacity(4096, text.as_bytes());
+                Osv.read(&mut Document { path: "p", reader: &mut reader }, &mut heard);
+                assert_eq!(heard.items.len(), 2, "{text:.90}");
+                assert_eq!(heard.problems.len(), 1, "{text:.90}: {:?}", heard.problems);
+                assert_eq!(heard.problems[0].line, Some(at), "{:?}", heard.problems);
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_an_array_is_said() {
+        let mut text: &[u8] =
+            b"[]\n{\"id\":\"DSA-1-1\",\"modified\":\"2031-01-01T00:00:00Z\",\"affected\":[]}\n";
+        let mut heard = crate::testing::Heard::default();
+        Osv.read(&mut Document { path: "p", reader: &mut text }, &mut heard);
+        assert_eq!((heard.problems.len(), heard.problems[0].line), (1, Some(2)));
     }
 
     /// Repeats a line's middle without end, and tells how much of it was asked for at once.

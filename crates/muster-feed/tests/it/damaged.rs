@@ -79,6 +79,44 @@ fn a_bomb_is_stopped() {
     assert!(problems[0].ends_with("it unpacks to more than 500 times its size"), "{problems:?}");
 }
 
+#[test]
+fn a_clock_that_stands_before_all_records_is_doubted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ndjson");
+    let records = |count: u32, year: u32| -> String {
+        (0..count)
+            .map(|n| {
+                RECORD
+                    .replace("0001", &format!("{year}-{n}"))
+                    .replace("2031-01-01", &format!("{year}-01-01"))
+            })
+            .collect()
+    };
+    fs::write(&path, records(3, 2999) + &records(1, 2031)).unwrap();
+    let (source, heard) = read(&path);
+    assert_eq!(source.unwrap().newest, "2031-01-01T00:00:00Z".parse().ok());
+    let problems = heard.problems(folder.path());
+    assert_eq!(problems.len(), 3);
+    assert!(
+        problems[1].starts_with("a.ndjson:2: CVE-2031-2999-1: modified at 2999-01-01"),
+        "{problems:?}"
+    );
+    fs::write(&path, records(101, 2999) + &records(100, 2031)).unwrap();
+    let error = read(&path).0.unwrap_err();
+    assert!(matches!(error, Error::Future(101)), "{error}");
+}
+
+#[test]
+fn problems_without_end_are_counted_and_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.ndjson");
+    fs::write(&path, RECORD.to_owned() + &"GARBAGE\n".repeat(12_000)).unwrap();
+    let (source, heard) = read(&path);
+    assert_eq!(source.unwrap().problems, 12_000);
+    assert_eq!(heard.problems.len(), 10_001);
+    assert_eq!(heard.problems[10_000].what, "2000 more problems");
+}
+
 proptest! {
     #[test]
     fn noise_in_an_archive_never_panics(

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use muster_core::advisory::{Item, Problem, Sink, Status};
-use muster_feed::input::{self, Error, Source};
+use muster_feed::input::{self, Error, Source, Terms};
 
 /// What a test looks at of a source.
 #[derive(Default)]
@@ -54,10 +54,21 @@ impl Heard {
     }
 }
 
+/// Reads a source of one feed.
 fn read(path: &Path) -> (Result<Source, Error>, Heard) {
+    let (sources, heard) = read_all(path);
+    let one = sources.map(|mut sources| {
+        assert_eq!(sources.len(), 1, "{sources:?}");
+        sources.remove(0)
+    });
+    (one, heard)
+}
+
+fn read_all(path: &Path) -> (Result<Vec<Source>, Error>, Heard) {
     let mut heard = Heard::default();
-    let source = input::read(path, None, &mut heard, &mut |_| {});
-    (source, heard)
+    let terms = Terms { format: None, until: "2031-02-01T00:00:00Z".parse().unwrap() };
+    let sources = input::read(path, terms, &mut heard, &mut |_| {});
+    (sources, heard)
 }
 
 /// The shared data, or a line that says why a test did not run.

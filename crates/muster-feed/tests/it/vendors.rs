@@ -9,10 +9,11 @@ use super::{read, shared};
 #[test]
 fn the_tables_have_their_counts() {
     let Some(data) = shared() else { return };
+    // `contained`, `nova`, `lts-2.6.35-25.44`, `1:1.12_1.12.6-1…`: a problem of the first three is such a fix.
     for (name, records, statements, fixes, problems) in [
-        ("ubuntu/uct-2024-02-16.osv-derived.14.04-23.10.ndjson.zst", 26_766, 175_375, 90_545, 0),
-        ("ubuntu/uct-2024-02-16.osv-derived.6.06-13.10.ndjson.zst", 20_138, 77_761, 77_761, 0),
-        ("debian/dsa-dla-2023-04-01.osv-derived.ndjson.zst", 8_905, 10_458, 10_458, 0),
+        ("ubuntu/uct-2024-02-16.osv-derived.14.04-23.10.ndjson.zst", 26_766, 175_375, 90_544, 1),
+        ("ubuntu/uct-2024-02-16.osv-derived.6.06-13.10.ndjson.zst", 20_138, 77_761, 77_758, 3),
+        ("debian/dsa-dla-2023-04-01.osv-derived.ndjson.zst", 8_905, 10_458, 10_457, 1),
         // One notice has two ranges without their arrays.
         ("debian/elts-ela-2026-08-17.osv.ndjson.zst", 1_712, 2_511, 2_511, 2),
         ("webapps/drupal-2026-08-21.osv.ndjson.zst", 591, 856, 789, 0),
@@ -41,14 +42,14 @@ fn the_tracker_has_its_states() {
     let (source, heard) = read(&data.join("ubuntu/uct-2024-02-16.tar.zst"));
     assert_eq!(source.unwrap().records, 46_773);
     let count = |status| heard.states.get(&status).copied().unwrap_or_default();
-    assert_eq!(count(Status::Fixed), 353_148);
+    assert_eq!(count(Status::Fixed), 353_145);
     assert_eq!(count(Status::NeedsTriage), 143_178);
     assert_eq!(count(Status::Needed), 23_426);
     assert_eq!(count(Status::NotAffected), 397_024);
     assert_eq!(count(Status::Ignored) + count(Status::EndOfLife), 370_921);
     assert_eq!(count(Status::DoesNotExist), 1_797_093);
-    // Five lines of upstream's have a version where a state should stand.
-    assert_eq!((heard.problems.len(), count(Status::Undetermined)), (5, 5));
+    // Five lines of upstream's have a version where a state should stand, and three fixes are no versions.
+    assert_eq!((heard.problems.len(), count(Status::Undetermined)), (8, 8));
 }
 
 #[test]

@@ -90,6 +90,7 @@ fn a_selection_takes_what_is_needed_and_no_more() {
 
     let error = plan(&feeds, &["nvd"], &[]).unwrap_err();
     assert!(error.contains("no feed is called `nvd`; feeds.toml has ubuntu-osv, "), "{error}");
+    assert!(error.ends_with(". If it is the folder to keep them in: --into nvd"), "{error}");
     let error = plan(&feeds, &[], &["gentoo"]).unwrap_err();
     assert!(error.contains("no distribution is called `gentoo`"), "{error}");
 }

@@ -204,3 +204,46 @@ fn a_bomb_among_the_feeds_is_met_within_bounds() {
         .refused(&["bomb.gz"]);
     assert_eq!(folder.names(), ["bomb.gz"]);
 }
+
+#[test]
+fn a_fix_that_is_no_version_makes_no_server_look_clean() {
+    let feed = osv("DEBIAN-CVE-2026-1", "Debian:12", "harbour", Some("2.0-1+deb12u1"), DAY)
+        + &osv("DEBIAN-CVE-2026-2", "Debian:12", "harbour", Some("_0 of old"), DAY);
+    let (folder, problems) = problems("d.ndjson", feed);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0]["line"], 2, "{problems:?}");
+    assert!(problems[0]["what"].as_str().unwrap().contains("\"_0 of old\""), "{problems:?}");
+    let root = crate::servers::debian();
+    let file = folder.text("f");
+    let all = ["inspect", &root.text(""), "--advisories", &file, "--now", runs::NOW];
+    let judged = run(&[&all[..], &["--all", "--format", "json"]].concat()).is(1).json();
+    let findings = judged["findings"].as_array().unwrap();
+    let of = |id: &str| findings.iter().find(|f| f["id"].as_str().unwrap().ends_with(id)).unwrap();
+    assert_eq!(of("2026-2")["verdict"], "unknown", "{judged:#}");
+    // What the vendor said stays to be read.
+    let said = run(&["advisory", "DEBIAN-CVE-2026-2", "--advisories", &file]).is(0);
+    assert!(said.text().contains("fixed in \"_0 of old\""), "{}", said.text());
+}
+
+#[test]
+fn a_record_of_times_to_come_does_not_date_the_file() {
+    let folder = Folder::new();
+    folder.write(
+        "d.ndjson",
+        osv("DEBIAN-CVE-2026-1", "Debian:12", "harbour", Some("2-1"), "2999-01-01T00:00:00Z")
+            + &osv("DEBIAN-CVE-2026-2", "Debian:12", "harbour", Some("2-1"), DAY),
+    );
+    let (file, feed) = (folder.text("f"), folder.text("d.ndjson"));
+    let answer = run(&["feed", "build", "-o", &file, &feed, "--format", "json"]).is(1).json();
+    assert_eq!(answer["problems"][0]["line"], 1, "{answer:#}");
+    let built =
+        |file: &str| run(&["feed", "show", file, "--format", "json"]).is(0).json()["built"].clone();
+    assert_eq!(built(&file), DAY);
+    // A day is left for clocks that differ.
+    let file = folder.text("g");
+    for (now, count) in [("2026-11-04T00:00:00Z", 1), ("2026-11-03T23:00:00Z", 2)] {
+        let early = ["feed", "build", "--accept-older", "--now", now, "--format", "json"];
+        let told = run(&[&early[..], &["-o", &file, &feed]].concat()).is(1).json();
+        assert_eq!(told["problems"].as_array().unwrap().len(), count, "{told:#}");
+    }
+}

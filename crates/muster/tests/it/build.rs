@@ -358,3 +358,50 @@ fn what_is_no_advisory_file_is_never_overwritten() {
     build(&folder.text("no/such/f"), &[&folder.text("d")], &[]).refused(&["no/such"]);
     assert_eq!(folder.names(), ["d", "folder", "letter"]);
 }
+
+#[test]
+fn a_folder_of_many_vendors_is_understood_file_by_file() {
+    let folder = Folder::new();
+    folder
+        .write("feeds/debian.ndjson", feeds::debian())
+        .write("feeds/debian-dsa-list", feeds::DSA)
+        .write("feeds/kev.json", feeds::kev("CVE-2026-9001"))
+        .write("feeds/.pull/kev.json.toml", "");
+    build(&folder.text("pulled"), &[&folder.text("feeds")], &[]).is(0);
+    // As `cp feeds/* usb` leaves it: without the notes of who pulled it.
+    std::fs::rename(folder.at("feeds"), folder.at("usb")).unwrap();
+    std::fs::remove_dir_all(folder.at("usb/.pull")).unwrap();
+    let answer = build(&folder.text("carried"), &[&folder.text("usb")], &[]).is(0).json();
+    let bytes = |name: &str| std::fs::read(folder.at(name)).unwrap();
+    assert_eq!(bytes("carried"), bytes("pulled"));
+    let sources = answer["sources"].as_array().unwrap();
+    let formats: Vec<&str> = sources.iter().map(|s| s["format"].as_str().unwrap()).collect();
+    assert_eq!(formats, ["debian-lists", "osv", "cisa-kev"], "{answer:#}");
+    assert_eq!(sources[0]["path"], folder.text("usb/debian-dsa-list"), "{answer:#}");
+    assert_eq!(answer["releases"][0]["id"], "debian:12");
+}
+
+#[test]
+fn a_file_by_which_nothing_can_be_judged_is_refused() {
+    let folder = Folder::new();
+    let withdrawn = many("Debian:12", 1, 1, DAY)
+        .replace("\"modified\"", "\"withdrawn\":\"2026-11-06T00:00:00Z\",\"modified\"");
+    folder
+        .write("all/a.ndjson", withdrawn)
+        .write("all/kev.json", feeds::kev("CVE-2026-9001"))
+        .write("good", feeds::debian());
+    let file = folder.text("f");
+    build(&file, &[&folder.text("all")], &[]).refused(&["release", "1 record of osv"]);
+    assert_eq!(folder.names(), ["all", "good"]);
+    // Signals alone are no advisories, and are wanted as they are.
+    build(&file, &[&folder.text("all/kev.json")], &[]).is(0);
+}
+
+#[test]
+fn a_folder_of_links_is_not_called_empty() {
+    let folder = Folder::new();
+    folder.write("d.ndjson", feeds::debian());
+    std::fs::create_dir(folder.at("feeds")).unwrap();
+    std::os::unix::fs::symlink(folder.at("d.ndjson"), folder.at("feeds/d.ndjson")).unwrap();
+    build(&folder.text("f"), &[&folder.text("feeds")], &[]).refused(&["links", "not followed"]);
+}

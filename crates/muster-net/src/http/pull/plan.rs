@@ -19,11 +19,21 @@ pub struct Selection {
 
 /// A name that no feed or distribution in `feeds.toml` has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no {what} is called `{name}`; feeds.toml has {known}")]
+#[error("no {what} is called `{name}`; feeds.toml has {known}{}", self.elsewhere())]
 pub struct UnknownName {
     what: &'static str,
     name: String,
     known: String,
+}
+
+impl UnknownName {
+    /// Who names a folder where feeds are named is told how folders are named.
+    fn elsewhere(&self) -> String {
+        if self.what != "feed" {
+            return String::new();
+        }
+        format!(". If it is the folder to keep them in: --into {}", self.name)
+    }
 }
 
 /// What would be fetched, in the order of `feeds.toml`.

@@ -9,15 +9,16 @@ use anyhow::{Context as _, bail};
 use muster_core::advisory::{Item, Problem};
 use muster_core::text::for_terminal;
 use muster_core::time::Instant;
-use muster_feed::input::{self, Source};
+use muster_feed::input::{self, Digest, Source, Terms};
 use muster_match::AdvisoryFile;
-use muster_match::compile::Compiler;
+use muster_match::compile::{Compiler, Summary};
 use muster_match::diff::{Change, Direction};
 use muster_match::file::ReleaseInfo;
 use serde::Serialize;
 
 use super::{folder, guard, previous};
 use crate::args::{Build, Plain};
+use crate::clock;
 use crate::commands::Answer;
 use crate::output;
 use crate::progress::Progress;
@@ -49,8 +50,7 @@ struct SourceEntry {
 struct Named {
     path: PathBuf,
     format: Option<&'static str>,
-    size: u64,
-    digest: [u8; 32],
+    digest: Digest,
 }
 
 pub(crate) fn build(asked: &Build, told: Option<Instant>) -> anyhow::Result<Answer> {
@@ -60,7 +60,7 @@ pub(crate) fn build(asked: &Build, told: Option<Instant>) -> anyhow::Result<Answ
     let spool =
         tempfile::tempfile_in(folder(&asked.output)).context("making a place for the records")?;
     let mut compiler = Compiler::new(spool).context("beginning the advisory file")?;
-    let read = read_sources(&sources, &mut compiler)?;
+    let read = read_sources(&sources, latest(clock::now(told)), &mut compiler)?;
     if read.iter().all(|s| s.records == 0) {
         bail!("no record was found in what was named; nothing was built");
     }
@@ -70,6 +70,7 @@ pub(crate) fn build(asked: &Build, told: Option<Instant>) -> anyhow::Result<Answ
     let summary = compiler
         .finish(&mut part.file, told)
         .with_context(|| format!("writing {}", asked.output.display()))?;
+    refuse_unmatched(&summary, &read)?;
     let changes = compare(before.as_ref(), &part, asked)?;
     part.replace(&asked.output)?;
     let built = Built {
@@ -106,55 +107,53 @@ fn name_sources(paths: &[String]) -> anyhow::Result<Vec<Named>> {
             Some((Some(format), path)) => (Some(format), Path::new(path)),
             _ => (None, Path::new(text)),
         };
-        for path in files_of_pull(path)? {
-            let digest =
-                input::digest(&path).with_context(|| format!("reading {}", path.display()))?;
-            sources.push(Named { size: size(&path), path, format, digest });
-        }
+        let digest = input::digest(path).with_context(|| format!("reading {}", path.display()))?;
+        sources.push(Named { path: path.to_owned(), format, digest });
     }
-    sources.sort_by(|a, b| a.digest.cmp(&b.digest).then_with(|| a.path.cmp(&b.path)));
+    sources.sort_by(|a, b| a.digest.hash.cmp(&b.digest.hash).then_with(|| a.path.cmp(&b.path)));
     Ok(sources)
 }
 
-/// A folder that `muster feed pull` keeps holds a feed in every file; any other PATH is one feed.
-fn files_of_pull(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !path.join(".pull").is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).with_context(|| format!("reading {}", path.display()))? {
-        let entry = entry.with_context(|| format!("reading {}", path.display()))?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
-    Ok(files)
+/// Returns the latest time that a record may bear: a day is left for clocks and time zones.
+fn latest(now: Instant) -> Instant {
+    now.checked_add(jiff::SignedDuration::from_hours(24)).unwrap_or(Instant::MAX)
 }
 
-fn size(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |m| m.len())
-}
-
-fn read_sources(sources: &[Named], compiler: &mut Compiler) -> anyhow::Result<Vec<Source>> {
-    let progress = Progress::bytes(sources.iter().map(|s| s.size).sum());
+fn read_sources(
+    sources: &[Named],
+    until: Instant,
+    compiler: &mut Compiler,
+) -> anyhow::Result<Vec<Source>> {
+    let progress = Progress::bytes(sources.iter().map(|s| s.digest.bytes).sum());
     let (mut read, mut done) = (Vec::new(), 0);
     for source in sources {
         progress.on(&source.path.display().to_string());
-        let result =
-            input::read(&source.path, source.format, compiler, &mut |at| progress.at(done + at));
+        let terms = Terms { format: source.format, until };
+        let result = input::read(&source.path, terms, compiler, &mut |at| progress.at(done + at));
         match result.with_context(|| format!("reading {}", source.path.display())) {
-            Ok(source) => read.push(source),
+            Ok(parts) => read.extend(parts),
             Err(error) => {
                 progress.end();
                 return Err(error);
             }
         }
-        done += source.size;
+        done += source.digest.bytes;
     }
     progress.end();
-    read.sort_by(|a, b| a.path.cmp(&b.path));
+    read.sort_by(|a, b| (&a.path, a.format).cmp(&(&b.path, b.format)));
     Ok(read)
+}
+
+/// Refuses a file by which no server could be judged, although advisories were given for it.
+fn refuse_unmatched(summary: &Summary, read: &[Source]) -> anyhow::Result<()> {
+    let mut given = read.iter().filter(|s| s.records > 0 && input::has_advisories(s.format));
+    let Some(one) = given.next().filter(|_| summary.releases.is_empty()) else { return Ok(()) };
+    bail!(
+        "no statement about a package of a release was found in what was named ({} of {} in {}): by such a file every server would look clean; nothing was built",
+        count(usize::try_from(one.records).unwrap_or(usize::MAX), "record", "records"),
+        one.format,
+        one.path
+    );
 }
 
 /// Refuses feeds that went backwards, and keeps what a feed said of releases that it dropped.
