@@ -328,6 +328,25 @@ fn settle(facts: &mut Facts, path: &str, empty: &[String], harvest: Harvest) {
     facts.database = Reading::Found(Database::Rpm);
     facts.packages = harvest.packages;
     facts.packages.sort();
+    facts.obstacles.extend(unlabelled(path, &facts.packages));
+}
+
+/// Says which packages are of a module by their release (`1.module_el8.7.0+3343`), while no label tells its stream.
+fn unlabelled(path: &str, packages: &[Package]) -> Option<Obstacle> {
+    let is_unlabelled = |p: &&Package| p.module.is_none() && p.version.contains(".module");
+    let mut unlabelled = packages.iter().filter(is_unlabelled);
+    let first = unlabelled.next()?;
+    let others = match unlabelled.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(Obstacle::new(
+        path,
+        format!(
+            "has no module label for {} {}{others}, which is of a module by its release: it is held against the advisories of every stream",
+            first.name, first.version
+        ),
+    ))
 }
 
 /// Reads one database file.

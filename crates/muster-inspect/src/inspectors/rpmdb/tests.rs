@@ -110,6 +110,7 @@ pub(crate) fn has_tool(tool: &str) -> bool {
 }
 
 /// A value of a header.
+#[derive(Clone, Copy)]
 enum Value<'a> {
     Text(&'a str),
     Number(u32),
@@ -449,6 +450,27 @@ fn absent_and_unreadable_are_told_apart() {
     Rpmdb.inspect(&Files::default().with("/var/lib/rpm/rpmdb.sqlite", "no"), &mut facts);
     assert!(matches!(facts.database, Reading::Unknown(_)));
     assert_eq!(facts.obstacles.len(), 1);
+}
+
+#[test]
+fn a_modular_package_without_a_readable_label_is_an_obstacle() {
+    let release = (1002, Value::Text("1.module_el8.7.0+3343"));
+    let of = |more: &[(u32, Value<'_>)]| {
+        let mut values = vec![(1000, Value::Text("nodejs")), (1001, Value::Text("18.9.1"))];
+        values.push(release);
+        values.extend_from_slice(more);
+        let bytes = ndb_of(&[header_of(&values), plain("bash")]);
+        let root = Files::default().with("/var/lib/rpm/Packages.db", bytes);
+        let mut facts = Facts::default();
+        Rpmdb.inspect(&root, &mut facts);
+        assert_eq!(facts.packages.len(), 2);
+        facts.obstacles.iter().map(|o| o.why.clone()).collect::<String>()
+    };
+    assert_eq!(of(&[(5096, Value::Text("nodejs:18:8070020221006:bd1311ed"))]), "");
+    for unreadable in [&[][..], &[(5096, Value::Number(18))], &[(5096, Value::Text("(none)"))]] {
+        let told = of(unreadable);
+        assert!(told.contains("no module label for nodejs 18.9.1-1.module_el8"), "{told}");
+    }
 }
 
 #[test]
