@@ -350,8 +350,22 @@ pub struct Subscription {
     pub attached: bool,
     /// The services switched on, by the distributor's names (`esm-infra`, `esm-apps`, `fips`, `livepatch`).
     pub services: Vec<String>,
+    /// When the contract runs out, where the machine tells.
+    pub expires: Option<Instant>,
     /// The file that says so.
     pub source: String,
+}
+
+impl Subscription {
+    /// Tells whether the contract has run out, so that the services bring nothing any more.
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|until| until <= now)
+    }
+
+    /// Tells whether a service is switched on under a contract that still runs.
+    pub fn grants(&self, service: &str, now: Instant) -> bool {
+        self.attached && !self.is_over(now) && self.services.iter().any(|s| s == service)
+    }
 }
 
 /// A reboot that the system itself asks for.

@@ -6,6 +6,11 @@
 //! package was made, and knows no list of flavours.
 
 use alloc::borrow::Cow;
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+
+use crate::fact::{Database, Package};
 
 /// Returns the source under which advisories for a kernel package are filed, judged by the name of its own source.
 pub fn source_by_name(source: &str) -> Cow<'_, str> {
@@ -171,9 +176,109 @@ pub fn image_release(binary: &str) -> Option<&str> {
     None
 }
 
+/// Returns what `uname -r` says when the package's kernel runs.
+pub fn release_of(package: &Package, database: Database) -> Option<String> {
+    match database {
+        Database::Dpkg => image_release(&package.name).map(str::to_owned),
+        Database::Rpm => Some(format!("{}.{}", without_epoch(package), package.architecture)),
+        Database::Apk => {
+            let flavour = package.name.strip_prefix("linux-")?;
+            let (version, revision) = package.version.rsplit_once("-r")?;
+            Some(format!("{version}-{revision}-{flavour}"))
+        }
+    }
+}
+
+fn without_epoch(package: &Package) -> &str {
+    package.version.split_once(':').map_or(package.version.as_str(), |(_, version)| version)
+}
+
+/// Tells whether a package holds the kernel of a release, by any of the names that builders give to one: the names of a
+/// distribution that advisories speak of are [`release_of`].
+pub fn holds(package: &Package, database: Database, release: &str) -> bool {
+    match database {
+        Database::Dpkg => {
+            // A package's name is in lower case; of others than Debian and Ubuntu it is `pve-kernel-RELEASE-signed`.
+            let named = package.name.split_once("kernel-").map(|(_, rest)| rest);
+            let named = named.map(|rest| rest.strip_suffix("-signed").unwrap_or(rest));
+            [image_release(&package.name), named]
+                .into_iter()
+                .flatten()
+                .any(|held| held.eq_ignore_ascii_case(release))
+        }
+        Database::Rpm => {
+            let image = package.name.contains("kernel")
+                && !["devel", "headers"].iter().any(|beside| package.name.contains(beside))
+                && !matches!(carries(&package.name), Carries::Headers | Carries::Tools);
+            image && is_build(without_epoch(package), release)
+        }
+        Database::Apk => release_of(package, database).is_some_and(|held| held == release),
+    }
+}
+
+/// `5.14.0-427.el9` is `5.14.0-427.el9.x86_64+rt` when it runs, and was `2.6.18-419.el5PAE`; SUSE leaves the number of
+/// the rebuild out, and names the flavour: `5.14.21-150500.55.19.1`, `5.14.21-150500.55.19-default`.
+fn is_build(version: &str, release: &str) -> bool {
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit());
+    if release.strip_prefix(version).is_some_and(ends) {
+        return true;
+    }
+    let flavourless = release.rsplit_once('-').map(|(build, _)| build);
+    let build = version.rsplit_once('.').filter(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()));
+    flavourless.is_some_and(|f| f.contains('-')) && build.map(|(build, _)| build) == flavourless
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_is_known_by_every_name_that_builders_give_it() {
+        let holds = |database, name: &str, version: &str, release: &str| {
+            let package = Package {
+                name: name.into(),
+                version: version.into(),
+                architecture: "x86_64".into(),
+                ..Package::default()
+            };
+            holds(&package, database, release)
+        };
+        for (name, version, release) in [
+            ("linux-image-6.1.0-18-amd64", "6.1.76-1", "6.1.0-18-amd64"),
+            ("linux-image-unsigned-5.15.0-60-generic", "5.15.0-60.66", "5.15.0-60-generic"),
+            ("proxmox-kernel-6.8.4-2-pve-signed", "6.8.4-2", "6.8.4-2-pve"),
+            ("pve-kernel-5.15.30-2-pve", "5.15.30-3", "5.15.30-2-pve"),
+            ("linux-image-6.6.20+rpt-rpi-v8", "1:6.6.20-1+rpt1", "6.6.20+rpt-rpi-v8"),
+            ("linux-image-6.9.0-custom", "6.9.0-1", "6.9.0-Custom"),
+        ] {
+            assert!(holds(Database::Dpkg, name, version, release), "{name}");
+            assert!(!holds(Database::Dpkg, name, version, "6.9.1"), "{name}");
+        }
+        for beside in
+            ["linux-headers-6.1.0-18-amd64", "linux-tools-6.1.0-18-amd64", "linux-libc-dev"]
+        {
+            assert!(!holds(Database::Dpkg, beside, "6.1.76-1", "6.1.0-18-amd64"), "{beside}");
+        }
+        for (name, version, release) in [
+            ("kernel-core", "5.14.0-427.13.1.el9_4", "5.14.0-427.13.1.el9_4.x86_64"),
+            ("kernel-rt-core", "5.14.0-427.13.1.el9_4", "5.14.0-427.13.1.el9_4.x86_64+rt"),
+            ("kernel-PAE", "2.6.18-419.el5", "2.6.18-419.el5PAE"),
+            ("kernel-ml", "1:6.9.1-1.el8.elrepo", "6.9.1-1.el8.elrepo.x86_64"),
+            ("kernel-default", "5.14.21-150500.55.19.1", "5.14.21-150500.55.19-default"),
+        ] {
+            assert!(holds(Database::Rpm, name, version, release), "{name}");
+            assert!(!holds(Database::Rpm, name, version, "5.14.0-42.el9.x86_64"), "{name}");
+        }
+        for beside in ["kernel-headers", "kernel-devel", "kernel-tools", "kernel-rt-devel"] {
+            assert!(
+                !holds(Database::Rpm, beside, "5.14.0-4.el9", "5.14.0-4.el9.x86_64"),
+                "{beside}"
+            );
+        }
+        assert!(!holds(Database::Rpm, "kernel", "5.14.0-4", "5.14.0-42.el9.x86_64"));
+        assert!(holds(Database::Apk, "linux-lts", "6.6.32-r0", "6.6.32-0-lts"));
+        assert!(!holds(Database::Apk, "linux-virt", "6.6.32-r0", "6.6.32-0-lts"));
+    }
 
     #[test]
     fn the_word_that_says_how_it_was_made_is_removed() {

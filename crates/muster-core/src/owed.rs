@@ -14,6 +14,7 @@ use crate::finding::{
     About, ArchiveUpdate, Concerned, EndOfSupport, Finding, RebootOwed, Severity, ThirdParty,
     UpdateChannel,
 };
+use crate::kernel;
 use crate::time::{Date, Instant, day, days_between};
 use crate::verdict::Verdict;
 
@@ -38,27 +39,33 @@ pub fn support(os: &Os, today: Date) -> SupportState {
 }
 
 /// Judges the end of support of the server's release.
-pub fn end_of_support(facts: &Facts, today: Date) -> Option<Finding> {
+///
+/// Paid support goes on for a server only where the service that mends the release itself is switched on, under a
+/// contract that still runs: to be attached is not enough.
+pub fn end_of_support(facts: &Facts, now: Instant) -> Option<Finding> {
     let os = facts.os.found()?;
     let (distribution, release) = (os.distribution()?, os.release()?);
+    let today = day(now);
     let needs = match release.support(today) {
         Support::Supported | Support::Unknown => return None,
-        Support::Subscription if is_attached(facts, release, today) => return None,
+        Support::Subscription if is_paid_for(facts, distribution, now) => return None,
         Support::Subscription => distribution.paid_support,
         Support::Ended => None,
     };
     let successor = distribution.successor(release, today);
+    let (lacks, way) =
+        needs.map_or_else(Default::default, |paid| way_to(paid, distribution, facts, now));
     Some(Finding {
         id: format!("end-of-support:{}:{}", distribution.id, release.version).into(),
         verdict: Verdict::EndOfSupport,
         severity: Severity::Critical,
-        title: end_title(distribution, release, needs).into(),
+        title: (end_title(distribution, release, needs) + &lacks).into(),
         action: match (successor, needs) {
             (Some(next), None) => format!("upgrade to {} {}", distribution.name, next.version),
-            (Some(next), Some(paid)) => {
-                format!("upgrade to {} {}, or attach {paid}", distribution.name, next.version)
+            (Some(next), Some(_)) => {
+                format!("upgrade to {} {}, or {way}", distribution.name, next.version)
             }
-            (None, Some(paid)) => format!("attach {paid}, or move to a supported distribution"),
+            (None, Some(_)) => format!("{way}, or move to a supported distribution"),
             (None, None) => "move to a supported distribution".to_owned(),
         }
         .into(),
@@ -73,12 +80,50 @@ pub fn end_of_support(facts: &Facts, today: Date) -> Option<Finding> {
     })
 }
 
-fn is_attached(facts: &Facts, release: &Release, today: Date) -> bool {
-    let attached = facts
-        .subscription
-        .found()
-        .is_some_and(|s| s.attached || s.services.iter().any(|s| s.starts_with("esm")));
-    attached && release.paid_until.is_some_and(|until| today <= until)
+/// Takes the services off a subscription whose contract has run out: its archives refuse what they granted.
+pub fn lapse(facts: &mut Facts, now: Instant) {
+    if let Reading::Found(subscription) = &mut facts.subscription
+        && subscription.is_over(now)
+    {
+        subscription.services.clear();
+    }
+}
+
+/// Returns the service that mends a whole release after its free support, as [`crate::fact::Subscription`] names it.
+fn service_of_release(distribution: &Distribution) -> Option<&'static str> {
+    match distribution.id {
+        "ubuntu" => Some("esm-infra"),
+        "rhel" => Some("els"),
+        _ => None,
+    }
+}
+
+fn is_paid_for(facts: &Facts, distribution: &Distribution, now: Instant) -> bool {
+    let service = service_of_release(distribution);
+    let subscription = facts.subscription.found();
+    subscription.zip(service).is_some_and(|(s, service)| s.grants(service, now))
+}
+
+/// Says what a server's subscription lacks, to be added to a title, and how to come to paid support.
+fn way_to(
+    paid: &str,
+    distribution: &Distribution,
+    facts: &Facts,
+    now: Instant,
+) -> (String, String) {
+    let attached = facts.subscription.found().filter(|s| s.attached);
+    let over = attached.and_then(|s| s.expires).filter(|until| *until <= now);
+    match (attached, over, service_of_release(distribution)) {
+        (Some(s), Some(until), _) => (
+            format!(" (the contract ran out on {}: {})", day(until), s.source),
+            format!("renew {paid}"),
+        ),
+        (Some(s), None, Some(service)) => (
+            format!(" (attached, but {service} is not switched on: {})", s.source),
+            format!("switch on {service} of {paid}"),
+        ),
+        _ => (String::new(), format!("attach {paid}")),
+    }
 }
 
 fn end_title(distribution: &Distribution, release: &Release, needs: Option<&str>) -> String {
@@ -127,6 +172,29 @@ pub fn distribution_obstacles(facts: &Facts, today: Date) -> Vec<Obstacle> {
         }
     };
     alloc::vec![Obstacle::new("end of support", why)]
+}
+
+/// Notes the kernels that run, or that the next boot starts, and that no package holds: no advisory speaks of them.
+pub fn kernel_obstacles(facts: &Facts) -> Vec<Obstacle> {
+    let Some(database) = facts.database.found().filter(|_| !facts.packages.is_empty()) else {
+        return Vec::new();
+    };
+    let (running, next) = (facts.kernels.running.found(), facts.kernels.next_boot.found());
+    let next = next.filter(|release| Some(*release) != running);
+    let stray = |(what, release): (&str, Option<&String>)| {
+        let release = release?;
+        if facts.packages.iter().any(|p| kernel::holds(p, *database, release)) {
+            return None;
+        }
+        Some(Obstacle::new(
+            format!("{what} {release}"),
+            "no installed package holds it: it is the provider's, was built here, or its package was removed; no advisory speaks of it, so ask whoever built it",
+        ))
+    };
+    [("the running kernel", running), ("the kernel of the next boot", next)]
+        .into_iter()
+        .filter_map(stray)
+        .collect()
 }
 
 /// Judges what the archive indices on the machine offer, one finding a source package and pocket.
@@ -258,7 +326,7 @@ fn trouble(trouble: Trouble) -> Finding {
 pub fn third_party(facts: &Facts) -> Vec<Finding> {
     let mut origins: BTreeMap<&str, Vec<Concerned>> = BTreeMap::new();
     for package in facts.packages.iter().filter(|p| is_third_party(p, facts)) {
-        let origin = package.origin.as_deref().unwrap_or_default();
+        let origin = package.origin.as_deref().unwrap_or("backports");
         origins.entry(origin).or_default().push(Concerned::new(package, None));
     }
     origins
@@ -283,9 +351,21 @@ pub fn third_party(facts: &Facts) -> Vec<Finding> {
 
 /// Tells whether a package comes from somebody else than the distributor, as far as the machine can prove it.
 pub fn is_third_party(package: &Package, facts: &Facts) -> bool {
+    if is_backport(package) {
+        return true;
+    }
     let Some(origin) = package.origin.as_deref() else { return false };
     let official = |i: &Index| i.official && i.origin == origin;
     !facts.archive.found().is_some_and(|archive| archive.indices.iter().any(official))
+}
+
+/// Tells a backport by its version, as Debian and Ubuntu make it: `6.1.12-1~bpo11+1`.
+///
+/// It is built from a later release, whose fixes have other versions than those of this one: by the order of versions it
+/// would be mended for ever. The distributors' advisories do not speak of backports.
+fn is_backport(package: &Package) -> bool {
+    let after = package.version.split("~bpo").nth(1);
+    after.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Judges a reboot that the system itself asks for.
@@ -307,4 +387,114 @@ pub fn reboot(facts: &Facts) -> Option<Finding> {
         action: "reboot".into(),
         about: About::Reboot(RebootOwed { why, packages: reboot.packages.clone() }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::fact::Subscription;
+
+    fn at(text: &str) -> Instant {
+        text.parse().expect("an instant")
+    }
+
+    fn facts(id: &str, version: &str, subscription: Option<(&str, Option<&str>)>) -> Facts {
+        let os = Os { id: id.into(), version: Some(version.into()), ..Os::default() };
+        let subscription = subscription.map(|(services, expires)| Subscription {
+            attached: true,
+            services: services.split_whitespace().map(String::from).collect(),
+            expires: expires.map(at),
+            source: "/status".into(),
+        });
+        Facts {
+            os: Reading::Found(os),
+            subscription: subscription.map_or(Reading::Absent, Reading::Found),
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn the_end_of_support_is_hidden_only_by_the_service_that_mends_the_release() {
+        let now = at("2026-11-23T06:00:00Z");
+        let title = |facts: &Facts| end_of_support(facts, now).map(|f| f.title.to_string());
+        let bionic = |services, expires| facts("ubuntu", "18.04", Some((services, expires)));
+        for hidden in [
+            bionic("esm-apps esm-infra", None),
+            bionic("esm-infra", Some("2026-11-23T06:00:01Z")),
+            facts("rhel", "7", Some(("els entitlement", None))),
+            facts("ubuntu", "24.04", None),
+        ] {
+            assert_eq!(title(&hidden), None);
+        }
+        for (told, why) in [
+            (facts("ubuntu", "18.04", None), "only Ubuntu Pro still brings fixes"),
+            (bionic("", None), "attached, but esm-infra is not switched on: /status"),
+            (bionic("esm-apps livepatch", None), "esm-infra is not switched on"),
+            (bionic("esm-infra", Some("2026-11-23T06:00:00Z")), "ran out on 2026-11-23: /status"),
+            (bionic("esm-infra", Some("2022-01-01T00:00:00Z")), "ran out on 2022-01-01"),
+            (facts("rhel", "7", Some(("entitlement", None))), "els is not switched on"),
+        ] {
+            let title = title(&told).expect(why);
+            assert!(title.contains(why), "{title}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_without_a_package_is_told_where_one_runs_or_will() {
+        let all = [Package { name: "linux-image-6.1.0-18-amd64".into(), ..Package::default() }];
+        let told = |running: Option<&str>, next: Option<&str>, packages: &[Package]| {
+            let mut facts = facts("debian", "12", None);
+            let reading = |r: Option<&str>| r.map_or(Reading::Absent, |r| Reading::Found(r.into()));
+            facts.database = Reading::Found(Database::Dpkg);
+            facts.packages = packages.to_vec();
+            facts.kernels.running = reading(running);
+            facts.kernels.next_boot = reading(next);
+            kernel_obstacles(&facts).into_iter().map(|o| o.what).collect::<Vec<_>>()
+        };
+        let (own, other) = (Some("6.1.0-18-amd64"), Some("6.9.0-custom"));
+        assert_eq!(told(None, None, &all), [""; 0]);
+        assert_eq!(told(own, own, &all), [""; 0]);
+        assert_eq!(told(other, other, &all), ["the running kernel 6.9.0-custom"]);
+        assert_eq!(told(own, other, &all), ["the kernel of the next boot 6.9.0-custom"]);
+        assert_eq!(told(other, None, &all), ["the running kernel 6.9.0-custom"]);
+        assert_eq!(told(other, other, &[]), [""; 0], "a database without packages is told itself");
+    }
+
+    #[test]
+    fn a_backport_is_of_no_release_that_advisories_speak_of() {
+        let index = Index { official: true, origin: "Debian Backports".into(), ..Index::default() };
+        let archive = Archive { indices: vec![index], ..Archive::default() };
+        let mut facts = facts("debian", "11", None);
+        let package = |version: &str, origin: Option<&str>| Package {
+            name: "a".into(),
+            version: version.into(),
+            origin: origin.map(String::from),
+            ..Package::default()
+        };
+        let (plain, backport) = ("5.10.162-1", "6.1.12-1~bpo11+1");
+        for archive in [Reading::Absent, Reading::Found(archive)] {
+            facts.archive = archive;
+            for origin in [None, Some("Debian Backports")] {
+                assert!(is_third_party(&package(backport, origin), &facts));
+            }
+            assert!(is_third_party(&package("1:2.0-1~bpo22.04.1", None), &facts));
+            for version in [plain, "1.0~bpo", "1.0-1+deb11u1", "1.0bpo1-1"] {
+                assert!(!is_third_party(&package(version, None), &facts), "{version}");
+            }
+        }
+        facts.packages = vec![package(backport, None), package(backport, Some("Debian Backports"))];
+        let told: Vec<String> = third_party(&facts).iter().map(|f| f.id.to_string()).collect();
+        assert_eq!(told, ["third-party:Debian Backports", "third-party:backports"]);
+    }
+
+    #[test]
+    fn a_contract_that_ran_out_grants_nothing() {
+        let mut facts = facts("ubuntu", "18.04", Some(("esm-infra", Some("2022-01-01T00:00:00Z"))));
+        lapse(&mut facts, at("2021-12-31T23:59:59Z"));
+        assert_eq!(facts.subscription.found().map(|s| s.services.len()), Some(1));
+        lapse(&mut facts, at("2022-01-01T00:00:00Z"));
+        assert_eq!(facts.subscription.found().map(|s| s.services.clone()), Some(vec![]));
+    }
 }

@@ -77,13 +77,20 @@ pub enum Error {
         path: String,
     },
     /// The child could not do its work.
-    #[error("{path}: {death}")]
+    #[error("{path}: {death}{advice}", advice = advice(death))]
     Reader {
         /// What was given.
         path: String,
         /// What became of it.
         death: Death,
     },
+}
+
+fn advice(death: &Death) -> &'static str {
+    match death {
+        Death::Time(_) => "; what comes slowly needs a longer --timeout",
+        _ => "",
+    }
 }
 
 /// Learns everything that the inspectors can learn of a target.
@@ -201,9 +208,11 @@ impl Inspection<'_> {
         let mut left_out: Vec<(usize, Death)> = Vec::new();
         let mut spare = self.options.timeout;
         loop {
-            // Three quarters of the time that is left: a second try needs some as well.
-            let limits = Limits { memory: MAX_MEMORY, time: spare / 4 * 3, output: MAX_ANSWER };
-            spare /= 4;
+            // Three quarters of the time that is left: a second try needs some as well. Standard input comes only once.
+            let once_only = matches!(self.source, Source::Stdin { .. });
+            let time = if once_only { spare } else { spare / 4 * 3 };
+            let limits = Limits { memory: MAX_MEMORY, time, output: MAX_ANSWER };
+            spare -= time;
             let outcome = self.once(&limits, &only, &left_out);
             spent.cpu += outcome.cpu;
             spent.peak = spent.peak.max(outcome.peak);
@@ -224,7 +233,6 @@ impl Inspection<'_> {
                 return Err(Error::Reader { path: self.source.path().to_owned(), death });
             };
             left_out.push((at_work, death.clone()));
-            let once_only = matches!(self.source, Source::Stdin { .. });
             if once_only || left_out.len() > MAX_RETRIES {
                 let facts = match last {
                     Some(Frame::Facts(facts)) => *facts,

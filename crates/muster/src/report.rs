@@ -79,6 +79,7 @@ impl Report {
         question: Question,
     ) -> Result<Self, muster_match::Error> {
         let today = day(question.now);
+        owed::lapse(&mut facts, question.now);
         let mut unknown = owed::distribution_obstacles(&facts, today);
         let support =
             facts.os.found().map_or(SupportState { state: Support::Unknown, ends: None }, |os| {
@@ -96,7 +97,7 @@ impl Report {
             findings = matched.findings;
             unknown.extend(matched.obstacles);
         }
-        findings.extend(owed::end_of_support(&facts, today));
+        findings.extend(owed::end_of_support(&facts, question.now));
         if let Some(database) = database {
             let closed = ClosedBy::of(&findings, database);
             findings.extend(owed::archive_updates(&facts, database, &|source, version| {
@@ -113,6 +114,7 @@ impl Report {
             None => None,
         };
         unknown.extend(advisories.as_ref().and_then(|a| a.obstacle(question.now)));
+        unknown.extend(owed::kernel_obstacles(&facts));
         unknown.extend(archive_obstacle(&facts));
         unknown.extend(file.and_then(|file| clock_obstacle(file, question.now)));
         unknown.append(&mut facts.obstacles);

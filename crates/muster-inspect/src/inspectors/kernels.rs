@@ -113,7 +113,9 @@ fn release_of(name: &str) -> Option<&str> {
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix))?;
     let spoilt = [".old", ".bak", ".rpmsave", ".dpkg-new", ".dpkg-old", ".hmac", ".sig", ".signed"];
+    // `vmlinuz-0-rescue-MACHINE` is a copy of another image, for the day on which none starts.
     let plain = release.starts_with(|c: char| c.is_ascii_digit())
+        && !release.contains("rescue")
         && !spoilt.iter().any(|end| release.ends_with(end));
     plain.then_some(release)
 }

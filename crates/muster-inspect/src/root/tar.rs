@@ -4,6 +4,8 @@
 //! through a link to something that was not kept, a file is passed over again for it; standard input cannot be, and
 //! that is said. Of a plain tar in a file only the places of the data are kept. Of two members with one name the last
 //! counts, as when a tar is unpacked; names that lead outside are not read, nor is anything written anywhere.
+//! A packed tar is read on to the checksum behind its end mark. A second tar behind the mark is not read (nor does
+//! GNU tar, without `--ignore-zeros`), and that is said.
 
 mod member;
 mod stream;
@@ -59,6 +61,8 @@ pub struct Tar {
     plain: Option<Rc<File>>,
     running: bool,
     incomplete: Option<Obstacle>,
+    /// What is wrong with a tar that could be read to its end mark.
+    doubt: Option<Obstacle>,
     obstacles: Vec<Obstacle>,
 }
 
@@ -144,6 +148,7 @@ impl Tar {
             plain: None,
             running,
             incomplete: None,
+            doubt: None,
             obstacles: Vec::new(),
         };
         let end = monotonic() + time;
@@ -176,6 +181,7 @@ impl Tar {
             );
             tar.obstacles.push(Obstacle::new(TAR, why));
         }
+        tar.incomplete = tar.incomplete.or(tar.doubt.take());
         tar.obstacles.extend(tar.incomplete.clone());
         Ok(tar)
     }
@@ -232,6 +238,9 @@ impl Tar {
                 None => break Stop::NoHeader,
             }
         };
+        if matches!(stop, Stop::End) {
+            self.doubt = doubt(&mut stream);
+        }
         self.judge(stop, count, &stream)
     }
 
@@ -558,6 +567,21 @@ impl Tar {
     fn hides(&self, path: &str) -> bool {
         !self.running && components(path).next() == Some("proc")
     }
+}
+
+/// Reads on behind the end mark, and returns why what was read may not be the whole tar, or not as it was packed.
+fn doubt(stream: &mut Stream) -> Option<Obstacle> {
+    let why = match (stream.drain(), stream.packed) {
+        (Ok(false), _) => return None,
+        (Ok(true), _) => String::from(
+            "has more behind its end mark, as of a second tar, which was not read; unpack it with --ignore-zeros, and inspect that",
+        ),
+        (Err(error), Some(packed)) if error.raw_os_error().is_none() => format!(
+            "({packed}) is damaged: {error}; what was read may not be what was packed: make the tar again"
+        ),
+        (Err(error), _) => format!("cannot be read to its end: {error}; make the tar again"),
+    };
+    Some(Obstacle::new(TAR, why))
 }
 
 /// The links of a path lead in a circle.

@@ -11,7 +11,7 @@ use muster_inspect::inspectors::{INSPECTORS, apk, dpkg, os_release};
 use muster_inspect::root::Root;
 use muster_inspect::{Error, Inspector, Options, Target, inspect_measured, inspect_with};
 
-use crate::roots::{add, link};
+use crate::roots::{add, link, pack};
 use crate::{Test, file_of, lay_out, tar_of};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -23,6 +23,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("tar_bombs_are_bounded", tar_bombs_are_bounded),
     ("a_tar_that_leads_outside_reads_nothing_there", a_tar_that_leads_outside),
     ("a_cut_tar_is_never_silence", a_cut_tar_is_never_silence),
+    ("a_packed_tar_with_a_wrong_end_is_not_believed", a_packed_tar_with_a_wrong_end),
+    ("what_lies_behind_the_end_mark_is_no_secret", what_lies_behind_the_end_mark),
     ("a_reader_that_dies_costs_its_own_part", a_reader_that_dies_costs_its_own_part),
     ("a_broken_tar_is_survived_anywhere", a_broken_tar_is_survived_anywhere),
 ];
@@ -290,6 +292,72 @@ fn a_cut_tar_is_never_silence() {
             assert!(facts.obstacles.iter().any(|o| o.what == "the tar"), "{length}");
         }
     }
+}
+
+/// The obstacles that speak of the tar itself.
+fn told_of_the_tar(bytes: &[u8]) -> Vec<String> {
+    let facts = bounded(file_of(bytes).path()).unwrap();
+    assert_eq!(facts.packages.len(), 1, "{facts:?}");
+    facts.obstacles.into_iter().filter(|o| o.what == "the tar").map(|o| o.why).collect()
+}
+
+/// A checksum is at the end of a packing, behind the end mark of the tar: cut or bent there, it is looked at all the same.
+fn a_packed_tar_with_a_wrong_end() {
+    let tar = tar_of(lay_out(&[OS, ("var/lib/dpkg/status", STATUS)]).path());
+    for packing in ["gzip", "zstd", "xz"] {
+        let packed = pack(packing, &tar);
+        assert_eq!(told_of_the_tar(&packed), [""; 0], "{packing}");
+        // The whole end of xz: its index and its footer.
+        let cuts = 1..=if packing == "xz" { 28 } else { 4 };
+        let mut wrong: Vec<Vec<u8>> = cuts.map(|n| packed[..packed.len() - n].to_vec()).collect();
+        for back in 1..=if packing == "gzip" { 8 } else { 4 } {
+            wrong.push(packed.clone());
+            let at = packed.len() - back;
+            wrong.last_mut().unwrap()[at] ^= 1;
+        }
+        wrong.push([&packed, &b"garbage behind it"[..]].concat());
+        for (number, wrong) in wrong.iter().enumerate() {
+            let told = told_of_the_tar(wrong).concat();
+            // A decoder may see it before it hands out the end mark.
+            let words = [format!("({packing}) is damaged"), format!("({packing}) stops after")];
+            assert!(words.iter().any(|w| told.contains(w)), "{packing} {number}: {told}");
+        }
+    }
+    // What the tar lacks may have been in it: it is not absent.
+    let mut bent = pack("gzip", &tar_of(lay_out(&[OS]).path()));
+    *bent.last_mut().unwrap() ^= 1;
+    let facts = bounded(file_of(&bent).path()).unwrap();
+    assert!(matches!(facts.database, Reading::Unknown(_)), "{:?}", facts.database);
+}
+
+fn what_lies_behind_the_end_mark() {
+    let tar = tar_of(lay_out(&[OS, ("var/lib/dpkg/status", STATUS)]).path());
+    let second = tar_of(lay_out(&[("var/lib/dpkg/status.d/b", STATUS)]).path());
+    let padded = [&tar, &[0; 100_000][..]].concat();
+    let doubled = [&tar[..], &second].concat();
+    let far = [&padded[..], &second].concat();
+    for packing in ["plain", "gzip", "zstd", "xz"] {
+        assert_eq!(told_of_the_tar(&pack(packing, &padded)), [""; 0], "{packing}");
+        for more in [&doubled, &far] {
+            let told = told_of_the_tar(&pack(packing, more));
+            assert!(told.concat().contains("more behind its end mark"), "{packing}: {told:?}");
+        }
+    }
+    // The zeros of a last block, and two members of a gzip file, are nothing to speak of.
+    let zeros = [pack("gzip", &tar), vec![0; 70_000]].concat();
+    assert_eq!(told_of_the_tar(&zeros), [""; 0]);
+    let (head, rest) = tar.split_at(700);
+    let members = [pack("gzip", head), pack("gzip", rest)].concat();
+    assert_eq!(told_of_the_tar(&members), [""; 0]);
+    let two = [pack("gzip", &tar), pack("gzip", &second)].concat();
+    assert!(told_of_the_tar(&two).concat().contains("more behind its end mark"));
+    // Members without a byte in them come to no end of their own: the clock does.
+    let hollow = pack("gzip", b"").repeat(1 << 20);
+    let hurried = Options { timeout: Duration::from_secs(1), ..Options::default() };
+    let file = file_of(&[pack("gzip", &tar), hollow].concat());
+    let facts = inspect_measured(&Target::Tar(file.path().into()), &hurried).0.unwrap();
+    let told: String = facts.obstacles.iter().map(|o| o.why.as_str()).collect();
+    assert!(told.contains("longer to read than there is time"), "{told}");
 }
 
 /// One byte changed, anywhere: an answer or a refusal, never a death.

@@ -52,7 +52,7 @@ fn every_fixture_has_its_facts() {
     }
 }
 
-fn pack(packing: &str, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn pack(packing: &str, bytes: &[u8]) -> Vec<u8> {
     match packing {
         "plain" => bytes.to_vec(),
         "gzip" => {
@@ -61,7 +61,12 @@ fn pack(packing: &str, bytes: &[u8]) -> Vec<u8> {
             encoder.write_all(bytes).unwrap();
             encoder.finish().unwrap()
         }
-        "zstd" => zstd::encode_all(bytes, 3).unwrap(),
+        "zstd" => {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+            encoder.include_checksum(true).unwrap();
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        }
         "xz" => {
             let mut packed = Vec::new();
             liblzma::read::XzEncoder::new(bytes, 1).read_to_end(&mut packed).unwrap();

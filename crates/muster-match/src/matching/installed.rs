@@ -108,17 +108,5 @@ fn tell_kernels_apart(units: &mut [Unit<'_>], database: Database, facts: &Facts)
 
 /// Returns what `uname -r` says when the package's kernel runs.
 pub fn kernel_release(package: &Package, database: Database) -> Option<String> {
-    match database {
-        Database::Dpkg => kernel::image_release(&package.name).map(str::to_owned),
-        Database::Rpm => {
-            let version =
-                package.version.split_once(':').map_or(package.version.as_str(), |(_, v)| v);
-            Some(format!("{version}.{}", package.architecture))
-        }
-        Database::Apk => {
-            let flavour = package.name.strip_prefix("linux-")?;
-            let (version, revision) = package.version.rsplit_once("-r")?;
-            Some(format!("{version}-{revision}-{flavour}"))
-        }
-    }
+    kernel::release_of(package, database)
 }

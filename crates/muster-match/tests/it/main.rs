@@ -157,6 +157,7 @@ pub(crate) fn attached(facts: Facts, services: &[&str]) -> Facts {
         subscription: Reading::Found(Subscription {
             attached: true,
             services,
+            expires: None,
             source: "test".into(),
         }),
         ..facts

@@ -171,3 +171,21 @@ fn advisories_that_end_long_ago_are_said_to() {
         assert_eq!(stale, told, "{now}: {unknown:#?}");
     }
 }
+
+#[test]
+fn a_build_over_a_damaged_file_says_what_to_do() {
+    let (folder, _root, file) = behind();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last = bytes.len() / 2;
+    bytes[last..].fill(0);
+    std::fs::write(&file, &bytes).unwrap();
+    let feed = folder.text("d.ndjson");
+    run(&["feed", "build", "-o", &file, "--accept-change", &feed]).refused(&[
+        "damaged",
+        "move ",
+        " away to build without it",
+    ]);
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    std::fs::remove_file(&file).unwrap();
+    run(&["feed", "build", "-o", &file, &feed]).is(0);
+}

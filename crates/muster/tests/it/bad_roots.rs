@@ -222,6 +222,36 @@ fn a_tar_that_unpacks_without_end_is_met_within_bounds() {
 }
 
 #[test]
+fn a_packed_tar_is_not_believed_against_its_own_checksum() {
+    if !runs::has("gzip") {
+        return runs::not_run("gzip");
+    }
+    let folder = Folder::new();
+    let mut tar = member("etc/os-release", servers::BOOKWORM.as_bytes());
+    tar.extend(member("var/lib/dpkg/status", stanza("a", "1-1", "", "").as_bytes()));
+    tar.extend([0; 1024]);
+    folder.write("root.tar", &tar);
+    let packed = |name: &str| {
+        let out = std::process::Command::new("gzip").arg("-c").arg(folder.at(name)).output();
+        out.unwrap().stdout
+    };
+    let mut bent = packed("root.tar");
+    let checksum = bent.len() - 8;
+    bent[checksum] ^= 1;
+    folder.write("bent.tar.gz", &bent).write("two.tar", [&tar[..], &tar[..]].concat());
+    folder.write("two.tar.gz", packed("two.tar"));
+    for (name, words) in [
+        ("bent.tar.gz", "(gzip) is damaged: "),
+        ("two.tar", "more behind its end mark"),
+        ("two.tar.gz", "more behind its end mark"),
+    ] {
+        let ran = ["inspect", &folder.text(name), "--now", NOW, "--format", "json"];
+        let unknown = run_bounded(&ran).is(1).json()["unknown"].to_string();
+        assert!(unknown.contains(words), "{name}: {unknown}");
+    }
+}
+
+#[test]
 fn a_tar_with_names_that_climb_out_is_read_as_if_they_did_not() {
     let folder = Folder::new();
     let status = stanza("libsecret1", "1-1", "secret", "");

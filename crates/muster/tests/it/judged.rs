@@ -499,3 +499,83 @@ fn an_advisory_is_shown_with_every_state_it_was_given() {
     run(&["advisory", "CVE-1-1", "--advisories", &file]).refused(&["CVE-1-1"]);
     run(&["advisory", "CVE-2007-9001"]).refused(&["--advisories"]);
 }
+
+#[test]
+fn an_attached_server_is_out_of_support_unless_the_service_is_on_and_paid_for() {
+    const BIONIC: &str = "ID=ubuntu\nVERSION_ID=\"18.04\"\nVERSION_CODENAME=bionic\nPRETTY_NAME=\"Ubuntu 18.04 LTS\"\n";
+    let path = "var/lib/ubuntu-advantage/status.json";
+    let of = |status: Option<&str>| {
+        let root = servers::dpkg(BIONIC, &stanza("a", "1-1", "", ""));
+        if let Some(status) = status {
+            root.write(path, status);
+        }
+        inspect(&root, None, &[]).is(1).json()
+    };
+    let status = |infra: &str, expires: &str| {
+        format!(
+            r#"{{"attached":true,"expires":"{expires}","services":[{{"name":"esm-infra","status":"{infra}"}}]}}"#
+        )
+    };
+    let on = of(Some(&status("enabled", "9999-12-31T00:00:00+00:00")));
+    assert!(findings(&on, "end-of-support").is_empty(), "{on:#}");
+    for (status, words) in [
+        (None, "or attach Ubuntu Pro"),
+        (Some(status("disabled", "9999-12-31T00:00:00+00:00")), "switch on esm-infra"),
+        (Some(status("enabled", "2022-01-01T00:00:00+00:00")), "renew Ubuntu Pro"),
+        (Some("{\"attached\": tr".to_owned()), "attach Ubuntu Pro"),
+    ] {
+        let answer = of(status.as_deref());
+        let told = findings(&answer, "end-of-support");
+        assert!(told[0]["action"].as_str().unwrap().contains(words), "{answer:#}");
+        let broken = status.is_some_and(|s| !s.ends_with('}'));
+        assert_eq!(answer["unknown"].to_string().contains(path), broken, "{answer:#}");
+    }
+}
+
+#[test]
+fn a_kernel_that_no_package_holds_is_called_the_providers_and_not_missing() {
+    let told = |release: &str, image: &str| {
+        let root = servers::debian();
+        root.write("proc/sys/kernel/osrelease", format!("{release}\n"))
+            .write(&format!("boot/vmlinuz-{release}"), "")
+            .write("boot/vmlinuz-0-rescue-0123456789abcdef", "");
+        if !image.is_empty() {
+            let status = stanza(image, "6.1.76-1", "linux-signed-amd64 (6.1.76+1)", "");
+            root.write("var/lib/dpkg/status", status);
+        }
+        ["--live-proc", "--all"].map(|more| {
+            let answer = inspect(&root, None, &[more]).is(1).json();
+            let unknown = answer["unknown"].as_array().unwrap().clone();
+            let kernels = unknown.iter().filter_map(|u| u["what"].as_str());
+            kernels.filter(|what| what.contains("kernel")).collect::<Vec<_>>().join("; ")
+        })
+    };
+    assert_eq!(
+        told("6.9.0-custom", ""),
+        ["the running kernel 6.9.0-custom", "the kernel of the next boot 6.9.0-custom"]
+    );
+    assert_eq!(told("6.1.0-18-amd64", "linux-image-6.1.0-18-amd64"), ["", ""]);
+    // A container has no kernel of its own, and nobody vouches for its `/proc`.
+    let root = servers::debian();
+    root.write("proc/sys/kernel/osrelease", "6.9.0-custom\n");
+    let unknown = inspect(&root, None, &[]).is(1).json()["unknown"].to_string();
+    assert!(!unknown.contains("kernel"), "{unknown}");
+}
+
+#[test]
+fn a_backported_kernel_is_never_called_mended_by_the_release_it_lies_in() {
+    let folder = Folder::new();
+    let file = feeds::debian_file(&folder);
+    let image = |version: &str| {
+        let status = stanza("linux-image-6.1.0-15-amd64", version, "linux", "");
+        let root = servers::dpkg(servers::BOOKWORM, &status);
+        inspect(&root, Some(&file), &["--all"]).is(1).json()
+    };
+    let own = image("6.1.66-1");
+    assert!(!findings(&own, "advisory").is_empty() && findings(&own, "third-party").is_empty());
+    for version in ["6.1.66-1~bpo11+1", "6.12.9-1~bpo12+1"] {
+        let answer = image(version);
+        assert!(findings(&answer, "advisory").is_empty(), "{answer:#}");
+        assert_eq!(findings(&answer, "third-party")[0]["verdict"], "unknown", "{answer:#}");
+    }
+}

@@ -1,8 +1,12 @@
 //! The bytes of a tar, unpacked where they are packed: gzip (RFC 1952), xz, zstd (RFC 8878), told by their first bytes.
+//!
+//! A packing's checksum stands at its end: only a stream that is drained is known to be whole.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek as _, SeekFrom};
 use std::time::Duration;
+
+use flate2::bufread::GzDecoder;
 
 /// Bytes of memory that unpacking xz may take: `xz -9` needs 65 MiB.
 const XZ_MEMORY: u64 = 70 << 20;
@@ -11,6 +15,9 @@ const ZSTD_WINDOW: u32 = 25;
 
 /// After how many bytes the clock is looked at.
 const CLOCKED_EVERY: u64 = 1 << 20;
+
+/// What an error says when there is no time left.
+const TOO_LONG: &str = "it takes longer to read than there is time";
 
 /// A tar being read from its beginning to its end.
 pub(super) struct Stream {
@@ -62,23 +69,23 @@ impl Stream {
                 return Ok(Self { bytes, position: 0, limit, end, clocked: 0, packed });
             }
         }
-        let file = BufReader::with_capacity(64 * 1024, file);
-        let whole: Box<dyn Read> = if seekable {
+        let file = BufReader::with_capacity(64 * 1024, Clocked { file, end });
+        let whole: Box<dyn BufRead> = if seekable {
             Box::new(file)
         } else {
             Box::new(Cursor::new(head.to_vec()).chain(file))
         };
         let bytes: Box<dyn Read> = match packed {
-            Some("gzip") => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+            Some("gzip") => Box::new(Gzip { decoder: Some(GzDecoder::new(whole)) }),
             Some("xz") => {
                 let decoder = liblzma::stream::Stream::new_stream_decoder(
                     XZ_MEMORY,
                     liblzma::stream::CONCATENATED,
                 )?;
-                Box::new(liblzma::read::XzDecoder::new_stream(whole, decoder))
+                Box::new(liblzma::bufread::XzDecoder::new_stream(whole, decoder))
             }
             Some("zstd") => {
-                let mut decoder = zstd::Decoder::new(whole)?;
+                let mut decoder = zstd::Decoder::with_buffer(whole)?;
                 decoder.window_log_max(ZSTD_WINDOW)?;
                 Box::new(decoder)
             }
@@ -128,10 +135,24 @@ impl Stream {
         if self.position - self.clocked > CLOCKED_EVERY {
             self.clocked = self.position;
             if muster_sandbox::monotonic() > self.end {
-                return Err(io::Error::other("it takes longer to read than there is time"));
+                return Err(io::Error::other(TOO_LONG));
             }
         }
         Ok(filled)
+    }
+
+    /// Reads what is left, so that a packing comes to its own checksum; tells whether any of it was not zero.
+    pub(super) fn drain(&mut self) -> io::Result<bool> {
+        let mut scratch = [0; 16 * 1024];
+        let mut stray = false;
+        loop {
+            let read = self.fill(&mut scratch)?;
+            stray |= scratch.get(..read).unwrap_or_default().iter().any(|b| *b != 0);
+            // What is not packed has no checksum to come to.
+            if read < scratch.len() || (stray && self.packed.is_none()) {
+                return Ok(stray);
+            }
+        }
     }
 
     /// Passes over bytes; false when the end comes before.
@@ -158,6 +179,67 @@ impl Stream {
             left -= read as u64;
         }
         Ok(true)
+    }
+}
+
+/// A file that is read only as long as there is time: a decoder may read for ever before its next byte comes out.
+struct Clocked {
+    file: File,
+    end: Duration,
+}
+
+impl Read for Clocked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if muster_sandbox::monotonic() > self.end {
+            return Err(io::Error::other(TOO_LONG));
+        }
+        self.file.read(buffer)
+    }
+}
+
+/// The members of a gzip file, one after the other, and the zeros with which a tape or a disk may fill up the last
+/// block: gzip(1) passes over those too.
+struct Gzip<R: BufRead> {
+    /// Taken out only to begin the next member, and for good at the end.
+    decoder: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        while let Some(decoder) = &mut self.decoder {
+            let read = decoder.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            match decoder.get_mut().fill_buf()?.first() {
+                None => self.decoder = None,
+                Some(0) => {
+                    pass_padding(decoder.get_mut())?;
+                    self.decoder = None;
+                }
+                Some(_) => {
+                    self.decoder = self.decoder.take().map(|d| GzDecoder::new(d.into_inner()));
+                }
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn pass_padding(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let padding = input.fill_buf()?;
+        if padding.iter().any(|b| *b != 0) {
+            return Err(io::Error::other("bytes that are no gzip lie behind its end"));
+        }
+        let length = padding.len();
+        if length == 0 {
+            return Ok(());
+        }
+        input.consume(length);
     }
 }
 

@@ -64,14 +64,16 @@ pub(crate) fn build(asked: &Build, told: Option<Instant>) -> anyhow::Result<Answ
     if read.iter().all(|s| s.records == 0) {
         bail!("no record was found in what was named; nothing was built");
     }
-    let frozen = freeze(&mut compiler, before.as_ref(), asked)?;
+    let frozen = freeze(&mut compiler, before.as_ref(), asked)
+        .map_err(|error| of_the_build_before(error, &asked.output))?;
     let mut problems = compiler.problems().to_vec();
     problems.sort();
     let summary = compiler
         .finish(&mut part.file, told)
         .with_context(|| format!("writing {}", asked.output.display()))?;
     refuse_unmatched(&summary, &read)?;
-    let changes = compare(before.as_ref(), &part, asked)?;
+    let changes = compare(before.as_ref(), &part, asked)
+        .map_err(|error| of_the_build_before(error, &asked.output))?;
     part.replace(&asked.output)?;
     let built = Built {
         schema: "muster.feed-build/1",
@@ -154,6 +156,17 @@ fn refuse_unmatched(summary: &Summary, read: &[Source]) -> anyhow::Result<()> {
         one.format,
         one.path
     );
+}
+
+/// Says what to do when the build before cannot be read: it may hold frozen releases, so it is never passed over.
+fn of_the_build_before(error: anyhow::Error, output: &Path) -> anyhow::Error {
+    if !error.is::<muster_match::Error>() {
+        return error;
+    }
+    error.context(format!(
+        "comparing with the build before: move {} away to build without it",
+        output.display()
+    ))
 }
 
 /// Refuses feeds that went backwards, and keeps what a feed said of releases that it dropped.
