@@ -111,7 +111,8 @@ fn feed_named(name: &str) -> Option<&'static dyn Feed> {
     FEEDS.iter().copied().find(|f| f.name() == name)
 }
 
-fn names() -> String {
+/// Returns the names of all feeds, to be read.
+pub fn names() -> String {
     FEEDS.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ")
 }
 

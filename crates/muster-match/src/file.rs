@@ -107,8 +107,31 @@ pub struct Fragment {
     pub release: String,
     /// Statements about packages of that release.
     pub statements: u64,
+    /// The newest time that any of its records about the release carries.
+    pub newest: Option<Instant>,
     /// Set when the feed no longer speaks of the release: the newest time of the feed when it last did.
     pub frozen: Option<Instant>,
+}
+
+/// What all feeds of a file said of one release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spoken {
+    /// Their statements about packages of it; none: no feed speaks of the release.
+    pub statements: u64,
+    /// The newest time that any of their records about it carries.
+    pub newest: Option<Instant>,
+}
+
+impl Provenance {
+    /// Sums up what was said of a release, whichever feed said it.
+    pub fn of_release(&self, release: &str) -> Spoken {
+        let mut spoken = Spoken::default();
+        for fragment in self.fragments.iter().filter(|f| f.release == release) {
+            spoken.statements += fragment.statements;
+            spoken.newest = spoken.newest.max(fragment.newest);
+        }
+        spoken
+    }
 }
 
 /// The index of records: numbers of 28 bits of an id's hash, 16 of the block's number, 20 of the record's place in it.

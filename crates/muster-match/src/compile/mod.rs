@@ -45,11 +45,19 @@ pub struct Compiler {
     calendar: BTreeMap<(String, String), SupportLine<'static>>,
     records: Records,
     feeds: Vec<FeedInfo>,
-    fragments: HashMap<(u16, Word), (u64, Option<Instant>)>,
+    fragments: HashMap<(u16, Word), Spoken>,
     feed: u16,
     frozen: bool,
     problems: Vec<Problem>,
     failed: Option<io::Error>,
+}
+
+/// What a feed said of a release.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spoken {
+    statements: u64,
+    newest: Option<Instant>,
+    frozen: Option<Instant>,
 }
 
 /// A statement, in numbers.
@@ -245,11 +253,12 @@ impl Compiler {
         let mut fragments: Vec<Fragment> = self
             .fragments
             .iter()
-            .map(|(&(feed, release), &(statements, frozen))| Fragment {
+            .map(|(&(feed, release), spoken)| Fragment {
                 feed: name(feed),
                 release: self.strings.get(release).to_owned(),
-                statements,
-                frozen,
+                statements: spoken.statements,
+                newest: spoken.newest,
+                frozen: spoken.frozen,
             })
             .collect();
         fragments.sort_by(|a, b| (&a.feed, &a.release).cmp(&(&b.feed, &b.release)));
@@ -304,10 +313,11 @@ impl Compiler {
 
     /// Counts a statement for its feed and release.
     fn place(&mut self, record: &Record<'_>, release: Word) {
-        let frozen = self.frozen.then(|| record.modified.or(record.published)).flatten();
-        let fragment = self.fragments.entry((self.feed, release)).or_insert((0, None));
-        fragment.0 += 1;
-        fragment.1 = fragment.1.max(frozen);
+        let time = record.modified.or(record.published);
+        let spoken = self.fragments.entry((self.feed, release)).or_default();
+        spoken.statements += 1;
+        spoken.newest = spoken.newest.max(time);
+        spoken.frozen = spoken.frozen.max(time.filter(|_| self.frozen));
     }
 
     fn describe(&mut self, advisory: Word, record: &Record<'_>) {

@@ -55,7 +55,7 @@ fn print(records: &[Said]) -> anyhow::Result<()> {
         let withdrawn = record
             .withdrawn
             .map_or(String::new(), |at| format!(", WITHDRAWN {}", muster_core::time::day(at)));
-        writeln!(out, "{} (by {feed}{withdrawn})", for_terminal(&record.id))?;
+        writeln!(out, "{} (by {}{withdrawn})", for_terminal(&record.id), for_terminal(feed))?;
         for text in [&record.title, &record.details].into_iter().filter(|t| !t.is_empty()) {
             for line in
                 output::table::wrap(&for_terminal(&text.replace(['\n', '\r', '\t'], " ")), 76)

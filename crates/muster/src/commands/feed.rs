@@ -69,14 +69,16 @@ pub(crate) fn show(path: &Path, format: Plain, signed_text: bool) -> anyhow::Res
             feed.withdrawn
         )?;
     }
-    writeln!(out, "\n{:<32} {:>10} {:>10}", "RELEASE", "ADVISORIES", "BYTES")?;
+    writeln!(out, "\n{:<32} {:>10} {:>10}  NEWEST", "RELEASE", "ADVISORIES", "BYTES")?;
     for release in file.releases() {
+        let newest = provenance.of_release(&release.id).newest;
         writeln!(
             out,
-            "{:<32} {:>10} {:>10}",
+            "{:<32} {:>10} {:>10}  {}",
             for_terminal(&release.id),
             release.advisories,
-            release.bytes
+            release.bytes,
+            newest.map_or("-".into(), |t| t.to_string())
         )?;
     }
     for fragment in provenance.fragments.iter().filter(|f| f.frozen.is_some()) {

@@ -247,3 +247,22 @@ fn a_record_of_times_to_come_does_not_date_the_file() {
         assert_eq!(told["problems"].as_array().unwrap().len(), count, "{told:#}");
     }
 }
+
+#[test]
+fn a_refusal_says_what_was_wrong() {
+    let whole = osv("DEBIAN-CVE-2026-1", "Debian:12", "harbour", Some("2-1"), DAY);
+    refused(&whole.as_bytes()[..whole.len() - 9], &["no record", "bad:1: "]);
+    let folder = Folder::new();
+    folder.write("d", whole);
+    let named = format!("ovs={}", folder.text("d"));
+    run(&["feed", "build", "-o", &folder.text("f"), &named]).refused(&["`ovs`", "osv"]);
+}
+
+#[test]
+fn a_link_in_the_way_of_a_build_is_not_written_through() {
+    let folder = Folder::new();
+    folder.write("d", feeds::debian()).write("theirs", "precious");
+    std::os::unix::fs::symlink(folder.at("theirs"), folder.at(".f.part")).unwrap();
+    run(&["feed", "build", "-o", &folder.text("f"), &folder.text("d")]).refused(&["f"]);
+    assert_eq!(std::fs::read(folder.at("theirs")).unwrap(), b"precious");
+}

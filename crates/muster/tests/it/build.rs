@@ -405,3 +405,32 @@ fn a_folder_of_links_is_not_called_empty() {
     std::os::unix::fs::symlink(folder.at("d.ndjson"), folder.at("feeds/d.ndjson")).unwrap();
     build(&folder.text("f"), &[&folder.text("feeds")], &[]).refused(&["links", "not followed"]);
 }
+
+#[test]
+fn each_release_has_its_own_age_and_none_hides_behind_another() {
+    let folder = Folder::new();
+    let file = folder.text("f");
+    folder
+        .write("a", many("Debian:12", 100, 3, DAY))
+        .write("b", many("AlmaLinux:9", 200, 3, "2026-10-20T00:00:00Z"));
+    let paths = [folder.text("a"), folder.text("b")];
+    let paths = [&*paths[0], &*paths[1]];
+    build(&file, &paths, &[]).is(0);
+    let shown = run(&["feed", "show", &file, "--format", "json"]).is(0).json();
+    let newest: Vec<_> = shown["fragments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| (f["release"].as_str().unwrap(), f["newest"].as_str().unwrap()))
+        .collect();
+    assert_eq!(newest, [("almalinux:9", "2026-10-20T00:00:00Z"), ("debian:12", DAY)]);
+    let table = run(&["feed", "show", &file]).is(0);
+    let line = table.text().lines().find(|l| l.starts_with("almalinux:9")).unwrap();
+    assert!(line.ends_with("2026-10-20T00:00:00Z"), "{line}");
+    // One vendor of a format goes back, the other goes on.
+    folder
+        .write("a", many("Debian:12", 100, 3, "2026-11-06T00:00:00Z"))
+        .write("b", many("AlmaLinux:9", 200, 3, "2026-10-01T00:00:00Z"));
+    build(&file, &paths, &[]).refused(&["almalinux:9", "2026-10-01", "--accept-older"]);
+    build(&file, &paths, &["--accept-older"]).is(0);
+}

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -62,7 +62,9 @@ pub(crate) fn build(asked: &Build, told: Option<Instant>) -> anyhow::Result<Answ
     let mut compiler = Compiler::new(spool).context("beginning the advisory file")?;
     let read = read_sources(&sources, latest(clock::now(told)), &mut compiler)?;
     if read.iter().all(|s| s.records == 0) {
-        bail!("no record was found in what was named; nothing was built");
+        let why = compiler.problems().iter().min();
+        let why = why.map_or(String::new(), |p| format!("; the first problem is {}", line(p)));
+        bail!("no record was found in what was named; nothing was built{why}");
     }
     let frozen = freeze(&mut compiler, before.as_ref(), asked)
         .map_err(|error| of_the_build_before(error, &asked.output))?;
@@ -109,6 +111,12 @@ fn name_sources(paths: &[String]) -> anyhow::Result<Vec<Named>> {
             Some((Some(format), path)) => (Some(format), Path::new(path)),
             _ => (None, Path::new(text)),
         };
+        if format.is_none()
+            && !path.exists()
+            && let Some((name, _)) = text.split_once('=')
+        {
+            bail!("no feed is called `{name}`; the feeds are {}", input::names());
+        }
         let digest = input::digest(path).with_context(|| format!("reading {}", path.display()))?;
         sources.push(Named { path: path.to_owned(), format, digest });
     }
@@ -240,6 +248,8 @@ impl Part {
             .write(true)
             .create(true)
             .truncate(false)
+            // In a folder that others write, a link of this name would lead to a file of theirs choosing.
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .with_context(|| format!("writing beside {}", output.display()))?;
         if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -273,6 +283,11 @@ impl Drop for Part {
             drop(std::fs::remove_file(&self.path));
         }
     }
+}
+
+fn line(problem: &Problem) -> String {
+    let line = problem.line.map_or(String::new(), |l| format!(":{l}"));
+    format!("{}{line}: {}", problem.path, problem.what)
 }
 
 fn print(built: &Built, output: &Path, again: bool) -> anyhow::Result<()> {
@@ -318,8 +333,7 @@ fn print(built: &Built, output: &Path, again: bool) -> anyhow::Result<()> {
         writeln!(out, "\n{}:", count(built.problems.len(), "problem", "problems"))?;
     }
     for problem in &built.problems {
-        let line = problem.line.map_or(String::new(), |l| format!(":{l}"));
-        writeln!(out, "  {}", for_terminal(&format!("{}{line}: {}", problem.path, problem.what)))?;
+        writeln!(out, "  {}", for_terminal(&line(problem)))?;
     }
     out.flush()?;
     Ok(())

@@ -7,13 +7,15 @@ use std::collections::BTreeSet;
 
 use muster_match::AdvisoryFile;
 use muster_match::diff::{self, Change, Direction};
-use muster_match::file::Provenance;
+use muster_match::file::{Fragment, Provenance};
 use muster_match::section::Section;
 
 /// The share of a release's statements that may close in one build.
 const MAY_CLOSE: f64 = 0.05;
 /// The share that may change in any way but opening.
 const MAY_CHANGE: f64 = 0.30;
+/// How far the newest record of a release may go back.
+const WEEK: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 /// What may always change.
 const ALWAYS: usize = 20;
 
@@ -60,7 +62,9 @@ fn beyond(count: usize, of: usize, share: f64) -> bool {
     count > ALWAYS && count as f64 > of as f64 * share
 }
 
-/// Names the feeds whose newest record is older than it was.
+/// Names the feeds whose newest record is older than it was, and the releases of which this holds by more than a week:
+/// the vendors of one format are one feed, and the newest of them would hide that another went back. Within a week, a
+/// vendor may have taken its last record of a release back.
 pub(crate) fn older(before: &Provenance, after: &Provenance) -> Vec<String> {
     let mut older = Vec::new();
     for old in &before.feeds {
@@ -69,6 +73,18 @@ pub(crate) fn older(before: &Provenance, after: &Provenance) -> Vec<String> {
             && is < was
         {
             older.push(format!("{}: its newest record is of {is}, it was of {was}", old.name));
+        }
+    }
+    for old in &before.fragments {
+        let is = |f: &&Fragment| (&f.feed, &f.release) == (&old.feed, &old.release);
+        if let (Some(was), Some(is)) =
+            (old.newest, after.fragments.iter().find(is).and_then(|f| f.newest))
+            && was.duration_since(is) > WEEK
+        {
+            let Fragment { feed, release, .. } = old;
+            older.push(format!(
+                "{feed}: its newest record of {release} is of {is}, it was of {was}"
+            ));
         }
     }
     older
