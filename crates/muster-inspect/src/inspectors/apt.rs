@@ -1,8 +1,8 @@
 //! What apt would upgrade, by the lists and the configuration that lie on the machine.
 //!
 //! Reads what `apt-get -s dist-upgrade` reads: sources.list(5), apt_preferences(5), apt.conf(5), the Release and
-//! Packages files under `/var/lib/apt/lists` that a configured source names, and dpkg's status. Nothing is fetched and
-//! no signature is checked. It does not know `cdrom:` sources, nor solvers other than apt's own.
+//! Packages files under `/var/lib/apt/lists` that a configured source names, and dpkg's status. Each index is held
+//! against the length and the sum in its Release file. Nothing is fetched and no signature is checked. It does not know `cdrom:` sources, nor solvers other than apt's own.
 
 mod conf;
 mod deb822;
@@ -13,6 +13,7 @@ mod relations;
 mod release;
 mod resolve;
 mod sources;
+mod sums;
 
 use core::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -32,6 +33,7 @@ use relations::{Atom, Relations, clauses};
 use release::Release;
 use resolve::{Choice, Node, Resolver};
 use sources::Source;
+use sums::Vouched;
 
 /// Where apt keeps its lists.
 const LISTS: &str = "var/lib/apt/lists";
@@ -144,7 +146,10 @@ fn most_common_architecture(packages: &[Package]) -> Option<String> {
 struct Lists {
     indices: Vec<Index>,
     described: Vec<Described>,
+    /// What the Release file says of each index.
+    vouched: Vec<Vouched>,
     troubles: Vec<Trouble>,
+    obstacles: Vec<Obstacle>,
     /// Whether a source of a security pocket is configured.
     security: bool,
     /// Whether any source is configured.
@@ -255,10 +260,17 @@ impl Lists {
                 continue;
             }
             let endings = ["", ".lz4", ".zst", ".xz", ".gz"];
-            let Some(file) =
-                endings.iter().map(|e| format!("{name}{e}")).find(|f| present.contains(f))
+            let path = source.index_path(&architecture);
+            let Some((ending, file)) = endings
+                .iter()
+                .map(|e| (e, format!("{name}{e}")))
+                .find(|(_, file)| present.contains(file))
             else {
-                if release.lists(&source.index_path(&architecture)) {
+                if release.lists(&path) {
+                    self.obstacles.push(Obstacle::new(
+                        format!("/{LISTS}/{name}"),
+                        "is named by its Release file and is not there: what it offers is not known; run apt-get update",
+                    ));
                     self.troubles.push(Trouble {
                         kind: TroubleKind::SourceUnreachable,
                         subject: format!("{} {}", source.site(), source.suite),
@@ -285,6 +297,7 @@ impl Lists {
                 security: is_official && is_security(release),
                 official: is_official,
             });
+            self.vouched.push(release.vouches(&path, ending));
             self.described.push(Described {
                 suite: release.suite.clone(),
                 codename: release.codename.clone(),
@@ -306,6 +319,7 @@ impl Lists {
     /// Hands over the troubles.
     fn report(&self, root: &dyn Root, facts: &mut Facts) {
         facts.troubles.extend(self.troubles.iter().cloned());
+        facts.obstacles.extend(self.obstacles.iter().cloned());
         if let Reading::Found(entries) = root.list(&format!("{LISTS}/partial")) {
             for entry in entries.iter().filter(|e| e.name.ends_with(".FAILED")).take(100) {
                 facts.troubles.push(Trouble {
@@ -405,7 +419,7 @@ fn compare(
             wanted.names.insert(format!("linux-modules-{release}").into_bytes());
         }
     }
-    read_all(root, lists, &mut pool, &wanted, facts);
+    read_all(root, lists, &mut pool, &wanted, true, facts);
     set_origins(&pool, lists, facts);
     prove_kernels(&pool, lists, facts);
     let market = Market { pool: &pool, pins: &pins, lists, machine, conf };
@@ -424,10 +438,18 @@ fn compare(
     Archive { indices: lists.indices.clone(), candidates }
 }
 
-fn read_all(root: &dyn Root, lists: &Lists, pool: &mut Pool, wanted: &Wanted, facts: &mut Facts) {
+/// Reads every index for what is wanted; the first time also whether each is whole.
+fn read_all(
+    root: &dyn Root,
+    lists: &Lists,
+    pool: &mut Pool,
+    wanted: &Wanted,
+    first: bool,
+    facts: &mut Facts,
+) {
     for (at, index) in lists.indices.iter().enumerate() {
-        let path = index.file.trim_start_matches('/');
-        if let Err(obstacle) = pool.read(root, path, at, wanted)
+        let vouched = lists.vouched.get(at).filter(|_| first);
+        if let Err(obstacle) = pool.read(root, &index.file, at, wanted, vouched)
             && !facts.obstacles.contains(&obstacle)
         {
             facts.obstacles.push(obstacle);
@@ -830,7 +852,8 @@ fn take_newcomers(
         }
         looked_up.extend(names.iter().cloned());
         let mut found = Pool::new(&market.machine.native);
-        read_all(root, market.lists, &mut found, &Wanted { names, providers: true }, facts);
+        let wanted = Wanted { names, providers: true };
+        read_all(root, market.lists, &mut found, &wanted, false, facts);
         let mut newcomers: Vec<_> = found.packages().collect();
         newcomers.sort_by_key(|(name, architecture, _)| (*name, *architecture));
         for (name, architecture, offers) in newcomers {

@@ -134,15 +134,13 @@ fn a_package_from_elsewhere_is_named_as_one() {
     );
     servers::with_lists(&root, &servers::offer("dpkg", "1.21.22", ""), "");
     let list = "var/lib/apt/lists/apt.example.org_wiki_dists_stable";
+    let foreign = servers::offer("wiki-farm", "0.9-1", "");
     root.write("etc/apt/sources.list.d/wiki.list", "deb http://apt.example.org/wiki stable main\n")
         .write(
             &format!("{list}_InRelease"),
-            servers::release("Wiki Farm", "stable", "stable", "Wiki"),
+            servers::release("Wiki Farm", "stable", "stable", "Wiki", &foreign),
         )
-        .write(
-            &format!("{list}_main_binary-amd64_Packages"),
-            servers::offer("wiki-farm", "0.9-1", ""),
-        );
+        .write(&format!("{list}_main_binary-amd64_Packages"), &foreign);
     let answer = inspect(&root, None, &[]).is(1).json();
     let foreign = findings(&answer, "third-party");
     assert_eq!(foreign.len(), 1, "{answer:#}");

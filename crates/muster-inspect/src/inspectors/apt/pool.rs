@@ -5,6 +5,7 @@
 
 use core::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::io::{self, Read};
 
 use memchr::memmem;
 use muster_core::fact::{Obstacle, Reading};
@@ -12,6 +13,7 @@ use muster_version::Scheme;
 
 use super::deb822::{each_stanza, fields, package, text_of};
 use super::relations::{Atom, Relations, clauses};
+use super::sums::{Summed, Vouched};
 use crate::root::Root;
 use crate::unpack::{Limits, unpack};
 
@@ -80,13 +82,15 @@ impl Pool {
         })
     }
 
-    /// Reads one index for what is wanted.
+    /// Reads one index for what is wanted. With what its Release file says of it, it is held against that; what it
+    /// says is kept even where it is not whole.
     pub(super) fn read(
         &mut self,
         root: &dyn Root,
         path: &str,
         index: usize,
         wanted: &Wanted,
+        vouched: Option<&Vouched>,
     ) -> Result<(), Obstacle> {
         let content = match root.open(path) {
             Reading::Found(content) => content,
@@ -95,13 +99,60 @@ impl Pool {
             }
             Reading::Unknown(obstacle) => return Err(obstacle),
         };
-        let broken = |error: std::io::Error| {
+        let broken = |error: io::Error| {
             Obstacle::new(path, format!("cannot be read to its end: {error}; run apt-get update"))
         };
-        let unpacked = unpack(content, Limits::INDEX).map_err(broken)?;
+        let (of_packed, of_unpacked) =
+            (vouched.and_then(Vouched::packed), vouched.and_then(Vouched::unpacked));
+        let mut packed = Summed::new(content, of_packed);
+        let mut unpacked =
+            Summed::new(unpack(&mut packed, Limits::INDEX).map_err(broken)?, of_unpacked);
+        let nameless = self.read_stanzas(&mut unpacked, index, wanted).map_err(broken)?;
+        let (empty, cut) = (unpacked.is_empty(), !unpacked.ends_a_line());
+        let mut differs = of_unpacked.and_then(|listed| unpacked.differs(listed));
+        if let Some(listed) = of_packed {
+            // A decoder may stop before the end of the file.
+            io::copy(&mut packed, &mut io::sink()).map_err(broken)?;
+            differs = packed.differs(listed);
+        }
+        if self.count >= MOST {
+            return Err(Obstacle::new(
+                path,
+                format!("holds more than the {MOST} versions that are read"),
+            ));
+        }
+        let Some(vouched) = vouched else { return Ok(()) };
+        let why = match (differs, vouched) {
+            (Some(differs), _) => {
+                format!("{differs} that its Release file states: it is damaged, or of another day")
+            }
+            _ if nameless > 0 => {
+                format!("is damaged: it holds {nameless} stanzas that are about no package")
+            }
+            _ if cut => "is damaged: it ends in the middle of a line".to_owned(),
+            (None, Vouched::Elsewhere) if empty => "is empty".to_owned(),
+            (None, Vouched::Nowhere) => {
+                "is not named by its Release file: whether it is whole is not known".to_owned()
+            }
+            (None, _) => return Ok(()),
+        };
+        Err(Obstacle::new(path, format!("{why}; run apt-get update")))
+    }
+
+    /// Takes what is wanted of a stream of stanzas, and counts those that are about no package.
+    fn read_stanzas(
+        &mut self,
+        stanzas: impl Read,
+        index: usize,
+        wanted: &Wanted,
+    ) -> io::Result<usize> {
         let provides = memmem::Finder::new(b"\nProvides:");
-        each_stanza(unpacked, |stanza| {
-            let Some(name) = package(stanza) else { return };
+        let mut nameless = 0;
+        each_stanza(stanzas, |stanza| {
+            let Some(name) = package(stanza) else {
+                nameless += 1;
+                return;
+            };
             let provider = || {
                 wanted.providers
                     && provides.find(stanza).is_some_and(|at| {
@@ -112,15 +163,8 @@ impl Pool {
             if wanted.names.contains(name) || provider() {
                 self.take(&text_of(name), stanza, index);
             }
-        })
-        .map_err(broken)?;
-        if self.count >= MOST {
-            return Err(Obstacle::new(
-                path,
-                format!("holds more than the {MOST} versions that are read"),
-            ));
-        }
-        Ok(())
+        })?;
+        Ok(nameless)
     }
 
     /// Keeps the version of a stanza.

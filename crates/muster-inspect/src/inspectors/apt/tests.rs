@@ -6,6 +6,7 @@ use std::process::Command;
 
 use muster_core::fact::{Candidate, Database, Facts, Os, Package, Reading, TroubleKind};
 use rustix::fs::{Mode, OFlags};
+use sha2::Digest as _;
 
 use super::Apt;
 use super::testing::Files;
@@ -370,10 +371,16 @@ fn small(sources: &str, lists: &[(&str, &str)], packages: &[(&str, &str)]) -> (F
     (root, facts)
 }
 
-const RELEASE: &str = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Debian\nLabel: Debian\nSuite: stable\nCodename: bookworm\nArchitectures: amd64\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n";
+const RELEASE: &str = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Debian\nLabel: Debian\nSuite: stable\nCodename: bookworm\nArchitectures: amd64\nSHA256:\n SUM main/binary-amd64/Packages\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n";
 const SOURCES: &str = "deb http://d.example.org/debian bookworm main\ndeb http://s.example.org/sec bookworm-security main\n";
 const MAIN: &str = "var/lib/apt/lists/d.example.org_debian_dists_bookworm_";
 const SECURITY: &str = "var/lib/apt/lists/s.example.org_sec_dists_bookworm-security_";
+
+/// A Release file that vouches for an index.
+fn release(index: &str) -> String {
+    let sum: String = sha2::Sha256::digest(index).iter().map(|b| format!("{b:02x}")).collect();
+    RELEASE.replace("SUM", &format!("{sum} {}", index.len()))
+}
 
 fn stanza(name: &str, version: &str, more: &str) -> String {
     format!("Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: x\n{more}\n")
@@ -392,11 +399,11 @@ fn run(
 }
 
 fn lists(main: &str, security: &str) -> Vec<(String, String)> {
-    let secure = RELEASE
+    let secure = release(security)
         .replace("Label: Debian", "Label: Debian-Security")
         .replace("bookworm", "bookworm-security");
     vec![
-        (format!("{MAIN}InRelease"), RELEASE.to_owned()),
+        (format!("{MAIN}InRelease"), release(main)),
         (format!("{MAIN}main_binary-amd64_Packages"), main.to_owned()),
         (format!("{SECURITY}InRelease"), secure),
         (format!("{SECURITY}main_binary-amd64_Packages"), security.to_owned()),
@@ -485,6 +492,81 @@ fn a_broken_index_is_an_obstacle_and_the_others_count() {
     assert!(facts.obstacles[0].why.contains("apt-get update"), "{:?}", facts.obstacles);
 }
 
+/// What is damaged says what it still can, and is never taken for the whole.
+#[test]
+fn an_index_that_is_not_what_its_release_file_says_is_an_obstacle() {
+    let (main, security) =
+        (stanza("a", "2", "") + &stanza("b", "2", ""), stanza("a", "3", "Description: x\n"));
+    let whole = lists(&main, &security);
+    let file = format!("{SECURITY}main_binary-amd64_Packages");
+    let damaged = |change: &dyn Fn(&mut Files)| {
+        run(&whole, &[("a", "1"), ("b", "1")], |root, _| change(root))
+    };
+    let packed = |text: &str| {
+        let mut packer = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        std::io::Write::write_all(&mut packer, text.as_bytes()).unwrap();
+        packer.finish().unwrap()
+    };
+    assert_eq!(damaged(&|_| ()).obstacles, []);
+    let good = damaged(&|root| {
+        root.remove(&file);
+        root.put(&format!("{file}.lz4"), &packed(&security));
+    });
+    assert_eq!((good.obstacles.as_slice(), candidates(&good).len()), (&[][..], 2));
+    let changed = security.replace("Description: x", "Description: y");
+    type Damage<'a> = (&'a str, &'a dyn Fn(&mut Files));
+    let cases: [Damage<'_>; 8] = [
+        ("another SHA256 sum", &|root| root.put(&file, changed.as_bytes())),
+        ("0 bytes", &|root| root.put(&file, b"")),
+        ("0 bytes", &|root| {
+            root.remove(&file);
+            root.put(&format!("{file}.lz4"), b"");
+        }),
+        // apt prefers the plain file too.
+        ("0 bytes", &|root| {
+            root.put(&file, b"");
+            root.put(&format!("{file}.lz4"), &packed(&security));
+        }),
+        ("another SHA256 sum", &|root| {
+            root.remove(&file);
+            root.put(&format!("{file}.lz4"), &packed(&changed));
+        }),
+        ("10000 bytes", &|root| root.put(&file, &[0xa7; 10_000])),
+        ("is not there", &|root| root.remove(&file)),
+        ("is not named by its Release file", &|root| {
+            root.put(&format!("{SECURITY}InRelease"), RELEASE.replace("SUM", "").as_bytes());
+        }),
+    ];
+    for (words, change) in cases {
+        let facts = damaged(change);
+        let [obstacle] = facts.obstacles.as_slice() else { panic!("{words}: {facts:#?}") };
+        assert!(obstacle.what.contains("bookworm-security_main"), "{obstacle:?}");
+        assert!(obstacle.why.contains(words), "{words}: {obstacle:?}");
+        // The other index still counts.
+        assert!(candidates(&facts).iter().any(|c| c.name == "b"), "{words}");
+    }
+}
+
+/// Some archives list packed indices only; then there is nothing to compare what was unpacked with, but its form.
+#[test]
+fn an_index_without_a_sum_of_its_own_is_judged_by_its_form() {
+    let text = stanza("a", "2", "");
+    for (index, obstacle) in [
+        (text.clone(), None),
+        (text.replace("Package", "Pack"), Some("about no package")),
+        (text.trim_end().to_owned(), Some("in the middle of a line")),
+        (String::new(), Some("is empty")),
+    ] {
+        let facts = run(&lists(&index, ""), &[("a", "1")], |root, _| {
+            let listed = RELEASE.replace("SUM", "00 99").replace("/Packages", "/Packages.gz");
+            root.put(&format!("{MAIN}InRelease"), listed.as_bytes());
+        });
+        let said = facts.obstacles.first().map(|o| o.why.as_str());
+        assert_eq!(said.is_some(), obstacle.is_some(), "{said:?}");
+        assert!(said.unwrap_or_default().contains(obstacle.unwrap_or_default()), "{said:?}");
+    }
+}
+
 #[test]
 fn a_kernel_image_is_proven_by_its_twin_in_the_index() {
     let main =
@@ -563,7 +645,7 @@ fn the_built_machine_has_the_updates_that_apt_listed() {
     .into_iter()
     .zip([&status, &security, &updates])
     {
-        put(format!("{start}InRelease"), &RELEASE.replace("bookworm", name));
+        put(format!("{start}InRelease"), &release(packages).replace("bookworm", name));
         put(format!("{start}main_binary-amd64_Packages"), packages);
     }
     put(
