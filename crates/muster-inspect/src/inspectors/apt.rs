@@ -18,6 +18,7 @@ mod sums;
 use core::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use muster_core::action;
 use muster_core::fact::{
     Archive, Candidate, Database, Facts, Index, KernelSource, Obstacle, Package, Reading, Trouble,
     TroubleKind,
@@ -231,7 +232,9 @@ impl Lists {
             (None, true) => None,
         };
         if let Some(why) = why {
-            let remedy = source.unsigned.map(|_| format!("editor /{}", source.file));
+            let remedy = source
+                .unsigned
+                .map(|_| format!("editor {}", action::word(&format!("/{}", source.file))));
             self.troubles.push(Trouble { kind: TroubleKind::SourceUnsigned, subject, why, remedy });
         }
         Some(release)
