@@ -140,7 +140,6 @@ pub fn archive_updates(
     let Some(archive) = facts.archive.found() else { return Vec::new() };
     let installed: BTreeMap<(&str, &str), &Package> =
         facts.packages.iter().map(|p| ((p.name.as_str(), p.architecture.as_str()), p)).collect();
-    type Key<'a> = (&'a str, &'a str, bool, Option<&'a str>);
     let mut groups: BTreeMap<Key<'_>, (Vec<Concerned>, Vec<String>)> = BTreeMap::new();
     for candidate in &archive.candidates {
         let Some(package) =
@@ -149,12 +148,8 @@ pub fn archive_updates(
             continue;
         };
         let security = candidate.security || candidate.security_version.is_some();
-        let key = (
-            candidate.source.as_str(),
-            candidate.pocket.as_str(),
-            security,
-            candidate.kept_back.as_deref(),
-        );
+        let kept_back = candidate.kept_back.as_deref().map(|why| (why, package.held));
+        let key = (candidate.source.as_str(), candidate.pocket.as_str(), security, kept_back);
         let (packages, advisories) = groups.entry(key).or_default();
         packages.push(Concerned::new(package, Some(&candidate.version)));
         advisories.extend(candidate.advisories.iter().cloned());
@@ -166,8 +161,11 @@ pub fn archive_updates(
         .collect()
 }
 
+/// Source, pocket, whether it is security; what keeps it back, and whether that is a hold of the packages.
+type Key<'a> = (&'a str, &'a str, bool, Option<(&'a str, bool)>);
+
 fn archive_update(
-    (source, pocket, security, kept_back): (&str, &str, bool, Option<&str>),
+    (source, pocket, security, kept_back): Key<'_>,
     packages: Vec<Concerned>,
     mut advisories: Vec<String>,
     database: Database,
@@ -176,15 +174,21 @@ fn archive_update(
     advisories.dedup();
     let version = packages.first().and_then(|p| p.fixed.clone()).unwrap_or_default();
     let kind = if security { "security update" } else { "update" };
-    let held = kept_back.map_or(String::new(), |why| format!(" ({why})"));
+    let held = kept_back.map_or(String::new(), |(why, _)| format!(" ({why})"));
+    let upgrade = || crate::action::upgrade(database, &packages);
     Finding {
         id: format!("archive-update:{pocket}:{source}").into(),
         verdict: if security { Verdict::Missing } else { Verdict::Owed },
         severity: Severity::Unknown,
         title: format!("{source}: {kind} {version} in {pocket}{held}").into(),
-        action: match kept_back {
-            Some(why) => format!("kept back: {why}"),
-            None => crate::action::upgrade(database, &packages),
+        action: match (kept_back, database) {
+            (None, _) => upgrade(),
+            (Some((_, true)), Database::Dpkg) => {
+                let names = packages.iter().map(|p| &*p.name);
+                format!("{} && {}", crate::action::on("apt-mark unhold", names), upgrade())
+            }
+            // What stands in the way is said; which way around it is right is for a person to say.
+            (Some(_), _) => String::new(),
         }
         .into(),
         about: About::ArchiveUpdate(ArchiveUpdate {
@@ -193,7 +197,7 @@ fn archive_update(
             pocket: pocket.to_owned(),
             security,
             advisories,
-            kept_back: kept_back.map(str::to_owned),
+            kept_back: kept_back.map(|(why, _)| why.to_owned()),
         }),
     }
 }

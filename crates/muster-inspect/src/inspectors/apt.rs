@@ -580,11 +580,7 @@ impl Market<'_> {
         let plain = Pins::none(&self.lists.described);
         if let Some(offer) = self.preferred(&plain, package, offers).filter(|offer| is_newer(offer))
         {
-            let offered = self.offered(package, offer, false);
-            let why = self.pins.why(&offered, &self.lists.described).map_or_else(
-                || "pinned: another version is preferred in /etc/apt/preferences".to_owned(),
-                |(file, priority)| format!("pinned: priority {priority} in /{file}"),
-            );
+            let why = self.pinned(package, offer, preferred, offers);
             return Some(Chosen {
                 package: at,
                 offer: offer.clone(),
@@ -595,6 +591,31 @@ impl Market<'_> {
         }
         let offer = preferred?.clone();
         Some(Chosen { package: at, offer, newer: false, kept_back: hold(), phased: None })
+    }
+
+    /// Says by which preference a newer version is kept back: one that is against it, or one for the version that is taken.
+    fn pinned(
+        &self,
+        package: &Package,
+        newer: &Offer,
+        preferred: Option<&Offer>,
+        offers: &[Offer],
+    ) -> String {
+        let why = |offer: &Offer, installed| {
+            self.pins.why(&self.offered(package, offer, installed), &self.lists.described)
+        };
+        if let Some((file, priority)) = why(newer, false) {
+            return format!("pinned: priority {priority} in /{file}");
+        }
+        let installed = || offers.iter().find(|offer| same(&offer.version, &package.version));
+        let taken = preferred.or_else(installed);
+        let for_it = taken.and_then(|offer| Some((offer, why(offer, preferred.is_none())?)));
+        for_it.map_or_else(
+            || "pinned: apt's preferences are for another version".to_owned(),
+            |(offer, (file, priority))| {
+                format!("pinned: priority {priority} for {} in /{file}", offer.version)
+            },
+        )
     }
 
     fn offered<'b>(&self, package: &'b Package, offer: &'b Offer, installed: bool) -> Offered<'b>

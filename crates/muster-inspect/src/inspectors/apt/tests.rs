@@ -455,6 +455,30 @@ fn what_keeps_an_upgrade_back_is_said() {
     assert_eq!((candidates(&facts)[3].phased, why(3)), (Some(10), String::new()));
 }
 
+/// It names a file that is there, and only that.
+#[test]
+fn a_preference_for_another_version_is_said_with_its_file() {
+    let both = lists(&stanza("a", "1", ""), &stanza("a", "2", ""));
+    for (file, text, said) in [
+        (
+            "etc/apt/apt.conf.d/99target",
+            "#clear X;\nAPT::Default-Release \"bookworm\";\n",
+            "pinned: priority 990 for 1 in /etc/apt/apt.conf.d/99target",
+        ),
+        (
+            "etc/apt/preferences.d/own",
+            "Package: a\nPin: release n=bookworm\nPin-Priority: 700\n",
+            "pinned: priority 700 for 1 in /etc/apt/preferences.d/own",
+        ),
+    ] {
+        let facts = run(&both, &[("a", "1")], |root, _| {
+            root.put("etc/apt/apt.conf.d/01first", b"X::Y \"1\";\nX::Z \"1\";\n");
+            root.put(file, text.as_bytes());
+        });
+        assert_eq!(candidates(&facts)[0].kept_back.as_deref(), Some(said));
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_source_is_said() {
     let whole = lists(&stanza("a", "1", ""), "");
