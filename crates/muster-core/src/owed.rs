@@ -96,21 +96,40 @@ fn end_title(distribution: &Distribution, release: &Release, needs: Option<&str>
     }
 }
 
-/// Notes what could not be known of the distribution: none, one nobody knows, one without a calendar.
+/// Notes what could not be known of the distribution: none, one nobody knows, one without a calendar, one without packages.
 pub fn distribution_obstacles(facts: &Facts, today: Date) -> Vec<Obstacle> {
-    let os = match &facts.os {
-        Reading::Found(os) => os,
-        Reading::Absent => {
-            return alloc::vec![Obstacle::new(
-                "distribution",
-                "no file tells which distribution this is (etc/os-release)"
-            )];
+    match &facts.os {
+        Reading::Found(os) => {
+            calendar_obstacle(os, today).into_iter().chain(no_packages(facts)).collect()
         }
-        Reading::Unknown(obstacle) => return alloc::vec![obstacle.clone()],
+        Reading::Absent => alloc::vec![Obstacle::new(
+            "distribution",
+            "no file tells which distribution this is (etc/os-release)"
+        )],
+        Reading::Unknown(obstacle) => alloc::vec![obstacle.clone()],
+    }
+}
+
+/// No distribution is without packages; a database that could not be read has been told of already.
+fn no_packages(facts: &Facts) -> Option<Obstacle> {
+    let why = match &facts.database {
+        Reading::Found(_) if !facts.packages.is_empty() => return None,
+        Reading::Unknown(_) => return None,
+        Reading::Found(database) => {
+            format!("the package database of {} names no package", database.name())
+        }
+        Reading::Absent => {
+            "no package database was found, or an empty one: neither dpkg's status nor one of rpm or apk"
+                .to_owned()
+        }
     };
+    Some(Obstacle::new("packages", format!("{why}; what is installed is not known")))
+}
+
+fn calendar_obstacle(os: &Os, today: Date) -> Option<Obstacle> {
     let version = os.version.as_deref().or(os.codename.as_deref()).unwrap_or("without a version");
     if support(os, today).state != Support::Unknown {
-        return Vec::new();
+        return None;
     }
     let why = match os.distribution() {
         None => format!(
@@ -126,7 +145,7 @@ pub fn distribution_obstacles(facts: &Facts, today: Date) -> Vec<Obstacle> {
             format!("the calendar of {} (as of {}) has no dates for {version}", d.name, d.as_of)
         }
     };
-    alloc::vec![Obstacle::new("end of support", why)]
+    Some(Obstacle::new("end of support", why))
 }
 
 /// Judges what the archive indices on the machine offer, one finding a source package and pocket.

@@ -224,10 +224,16 @@ fn archive_obstacle(facts: &Facts) -> Option<Obstacle> {
 }
 
 fn no_indices(facts: &Facts) -> String {
-    let command = facts.database.found().map_or("the package manager's update", |d| refresh(*d));
-    format!(
-        "there are none on this machine, so what can be installed here is not known; `{command}` brings them"
-    )
+    match facts.database.found() {
+        Some(database) => format!(
+            "there are none on this machine, so what can be installed here is not known; `{}` brings them",
+            refresh(*database)
+        ),
+        None => {
+            "were not read, since no package database tells which package manager is at work here"
+                .into()
+        }
+    }
 }
 
 /// Returns the command that brings a package manager's indices.
