@@ -11,21 +11,26 @@ use crate::finding::Concerned;
 
 /// Returns the command that brings the packages up to date.
 pub fn upgrade(database: Database, packages: &[Concerned]) -> String {
-    let names: BTreeSet<&str> = packages.iter().map(|p| &*p.name).collect();
-    let names: Vec<Cow<'_, str>> = names.into_iter().map(word).collect();
     let command = match database {
         Database::Dpkg => "apt-get install --only-upgrade",
         Database::Rpm => "dnf upgrade",
         Database::Apk => "apk upgrade",
     };
+    on(command, packages.iter().map(|p| &*p.name))
+}
+
+/// Returns the command that applies to these packages, each once, in the order of their names.
+pub fn on<'a>(command: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: BTreeSet<&str> = names.into_iter().collect();
     // No package is called so; if a server says that one is, its name must not become an option.
-    let options_end = if packages.iter().any(|p| p.name.starts_with('-')) { " --" } else { "" };
+    let options_end = if names.iter().any(|name| name.starts_with('-')) { " --" } else { "" };
+    let names: Vec<Cow<'_, str>> = names.into_iter().map(word).collect();
     format!("{command}{options_end} {}", names.join(" "))
 }
 
-/// Quotes what a shell would not take as one plain word: the name comes from the server, and the line may be pasted.
-fn word(name: &str) -> Cow<'_, str> {
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"+-._:@".contains(&b);
+/// Quotes what a shell would not take as one plain word: names and paths come from the server, and the line may be pasted.
+pub fn word(name: &str) -> Cow<'_, str> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"+-._:@/".contains(&b);
     if !name.is_empty() && name.bytes().all(is_plain) {
         return Cow::Borrowed(name);
     }

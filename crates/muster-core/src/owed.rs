@@ -1,7 +1,7 @@
 //! What a server owes besides advisories: judged from the facts and the calendar alone.
 
 use alloc::borrow::ToOwned as _;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -141,21 +141,40 @@ fn end_title(distribution: &Distribution, release: &Release, needs: Option<&str>
     }
 }
 
-/// Notes what could not be known of the distribution: none, one nobody knows, one without a calendar.
+/// Notes what could not be known of the distribution: none, one nobody knows, one without a calendar, one without packages.
 pub fn distribution_obstacles(facts: &Facts, today: Date) -> Vec<Obstacle> {
-    let os = match &facts.os {
-        Reading::Found(os) => os,
-        Reading::Absent => {
-            return alloc::vec![Obstacle::new(
-                "distribution",
-                "no file tells which distribution this is (etc/os-release)"
-            )];
+    match &facts.os {
+        Reading::Found(os) => {
+            calendar_obstacle(os, today).into_iter().chain(no_packages(facts)).collect()
         }
-        Reading::Unknown(obstacle) => return alloc::vec![obstacle.clone()],
+        Reading::Absent => alloc::vec![Obstacle::new(
+            "distribution",
+            "no file tells which distribution this is (etc/os-release)"
+        )],
+        Reading::Unknown(obstacle) => alloc::vec![obstacle.clone()],
+    }
+}
+
+/// No distribution is without packages; a database that could not be read has been told of already.
+fn no_packages(facts: &Facts) -> Option<Obstacle> {
+    let why = match &facts.database {
+        Reading::Found(_) if !facts.packages.is_empty() => return None,
+        Reading::Unknown(_) => return None,
+        Reading::Found(database) => {
+            format!("the package database of {} names no package", database.name())
+        }
+        Reading::Absent => {
+            "no package database was found, or an empty one: neither dpkg's status nor one of rpm or apk"
+                .to_owned()
+        }
     };
+    Some(Obstacle::new("packages", format!("{why}; what is installed is not known")))
+}
+
+fn calendar_obstacle(os: &Os, today: Date) -> Option<Obstacle> {
     let version = os.version.as_deref().or(os.codename.as_deref()).unwrap_or("without a version");
     if support(os, today).state != Support::Unknown {
-        return Vec::new();
+        return None;
     }
     let why = match os.distribution() {
         None => format!(
@@ -171,7 +190,7 @@ pub fn distribution_obstacles(facts: &Facts, today: Date) -> Vec<Obstacle> {
             format!("the calendar of {} (as of {}) has no dates for {version}", d.name, d.as_of)
         }
     };
-    alloc::vec![Obstacle::new("end of support", why)]
+    Some(Obstacle::new("end of support", why))
 }
 
 /// Notes the kernels that run, or that the next boot starts, and that no package holds: no advisory speaks of them.
@@ -208,7 +227,6 @@ pub fn archive_updates(
     let Some(archive) = facts.archive.found() else { return Vec::new() };
     let installed: BTreeMap<(&str, &str), &Package> =
         facts.packages.iter().map(|p| ((p.name.as_str(), p.architecture.as_str()), p)).collect();
-    type Key<'a> = (&'a str, &'a str, bool, Option<&'a str>);
     let mut groups: BTreeMap<Key<'_>, (Vec<Concerned>, Vec<String>)> = BTreeMap::new();
     for candidate in &archive.candidates {
         let Some(package) =
@@ -217,12 +235,8 @@ pub fn archive_updates(
             continue;
         };
         let security = candidate.security || candidate.security_version.is_some();
-        let key = (
-            candidate.source.as_str(),
-            candidate.pocket.as_str(),
-            security,
-            candidate.kept_back.as_deref(),
-        );
+        let kept_back = candidate.kept_back.as_deref().map(|why| (why, package.held));
+        let key = (candidate.source.as_str(), candidate.pocket.as_str(), security, kept_back);
         let (packages, advisories) = groups.entry(key).or_default();
         packages.push(Concerned::new(package, Some(&candidate.version)));
         advisories.extend(candidate.advisories.iter().cloned());
@@ -234,8 +248,11 @@ pub fn archive_updates(
         .collect()
 }
 
+/// Source, pocket, whether it is security; what keeps it back, and whether that is a hold of the packages.
+type Key<'a> = (&'a str, &'a str, bool, Option<(&'a str, bool)>);
+
 fn archive_update(
-    (source, pocket, security, kept_back): (&str, &str, bool, Option<&str>),
+    (source, pocket, security, kept_back): Key<'_>,
     packages: Vec<Concerned>,
     mut advisories: Vec<String>,
     database: Database,
@@ -244,15 +261,21 @@ fn archive_update(
     advisories.dedup();
     let version = packages.first().and_then(|p| p.fixed.clone()).unwrap_or_default();
     let kind = if security { "security update" } else { "update" };
-    let held = kept_back.map_or(String::new(), |why| format!(" ({why})"));
+    let held = kept_back.map_or(String::new(), |(why, _)| format!(" ({why})"));
+    let upgrade = || crate::action::upgrade(database, &packages);
     Finding {
         id: format!("archive-update:{pocket}:{source}").into(),
         verdict: if security { Verdict::Missing } else { Verdict::Owed },
         severity: Severity::Unknown,
         title: format!("{source}: {kind} {version} in {pocket}{held}").into(),
-        action: match kept_back {
-            Some(why) => format!("kept back: {why}"),
-            None => crate::action::upgrade(database, &packages),
+        action: match (kept_back, database) {
+            (None, _) => upgrade(),
+            (Some((_, true)), Database::Dpkg) => {
+                let names = packages.iter().map(|p| &*p.name);
+                format!("{} && {}", crate::action::on("apt-mark unhold", names), upgrade())
+            }
+            // What stands in the way is said; which way around it is right is for a person to say.
+            (Some(_), _) => String::new(),
         }
         .into(),
         about: About::ArchiveUpdate(ArchiveUpdate {
@@ -261,7 +284,7 @@ fn archive_update(
             pocket: pocket.to_owned(),
             security,
             advisories,
-            kept_back: kept_back.map(str::to_owned),
+            kept_back: kept_back.map(|(why, _)| why.to_owned()),
         }),
     }
 }
@@ -322,11 +345,25 @@ fn trouble(trouble: Trouble) -> Finding {
     }
 }
 
-/// Names the packages that no advisory of the distributor speaks for, one finding an origin.
+/// Names the packages that no advisory of the distributor speaks for, one finding an origin, and those that no archive
+/// knows.
 pub fn third_party(facts: &Facts) -> Vec<Finding> {
-    let mut origins: BTreeMap<&str, Vec<Concerned>> = BTreeMap::new();
-    for package in facts.packages.iter().filter(|p| is_third_party(p, facts)) {
-        let origin = package.origin.as_deref().unwrap_or("backports");
+    let unlisted: BTreeSet<(&str, &str)> = facts
+        .archive
+        .found()
+        .into_iter()
+        .flat_map(|archive| &archive.unlisted)
+        .map(|(name, architecture)| (name.as_str(), architecture.as_str()))
+        .collect();
+    let mut origins: BTreeMap<Option<&str>, Vec<Concerned>> = BTreeMap::new();
+    for package in &facts.packages {
+        let origin = if is_third_party(package, facts) {
+            Some(package.origin.as_deref().unwrap_or("backports"))
+        } else if unlisted.contains(&(package.name.as_str(), package.architecture.as_str())) {
+            None
+        } else {
+            continue;
+        };
         origins.entry(origin).or_default().push(Concerned::new(package, None));
     }
     origins
@@ -334,19 +371,43 @@ pub fn third_party(facts: &Facts) -> Vec<Finding> {
         .map(|(origin, packages)| {
             let count = packages.len();
             let packages_word = if count == 1 { "1 package" } else { &format!("{count} packages") };
+            let (title, action) = match origin {
+                Some(origin) => (
+                    format!(
+                        "{packages_word} from {origin}: no advisory of the distribution speaks for them"
+                    ),
+                    "watch the announcements of that origin yourself",
+                ),
+                None => (
+                    format!(
+                        "{packages_word} of unknown origin ({}): no archive that this machine knows has them",
+                        some_names(&packages)
+                    ),
+                    "find out who made them, and watch the announcements yourself",
+                ),
+            };
+            let origin = origin.unwrap_or("unknown");
             Finding {
                 id: format!("third-party:{origin}").into(),
                 verdict: Verdict::Unknown,
                 severity: Severity::Unknown,
-                title: format!(
-                    "{packages_word} from {origin}: no advisory of the distribution speaks for them"
-                )
-                .into(),
-                action: "watch the announcements of that origin yourself".into(),
+                title: title.into(),
+                action: action.into(),
                 about: About::ThirdParty(ThirdParty { packages, origin: origin.to_string() }),
             }
         })
         .collect()
+}
+
+/// Returns the names of the first packages, and how many more there are.
+fn some_names(packages: &[Concerned]) -> String {
+    const SOME: usize = 3;
+    let names: BTreeSet<&str> = packages.iter().map(|p| &*p.name).collect();
+    let mut said = names.iter().take(SOME).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > SOME {
+        said += &format!(" and {} more", names.len() - SOME);
+    }
+    said
 }
 
 /// Tells whether a package comes from somebody else than the distributor, as far as the machine can prove it.
@@ -394,7 +455,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::fact::Subscription;
+    use crate::fact::{Candidate, Subscription};
 
     fn at(text: &str) -> Instant {
         text.parse().expect("an instant")
@@ -496,5 +557,75 @@ mod tests {
         assert_eq!(facts.subscription.found().map(|s| s.services.len()), Some(1));
         lapse(&mut facts, at("2022-01-01T00:00:00Z"));
         assert_eq!(facts.subscription.found().map(|s| s.services.clone()), Some(vec![]));
+    }
+
+    const TODAY: Date = Date::constant(2026, 11, 23);
+
+    fn bookworm() -> Facts {
+        let os = Os { id: "debian".into(), version: Some("12".into()), ..Os::default() };
+        Facts { os: Reading::Found(os), ..Facts::default() }
+    }
+
+    fn package(name: &str) -> Package {
+        Package { name: name.into(), version: "1".into(), ..Package::default() }
+    }
+
+    #[test]
+    fn a_distribution_without_packages_is_not_known() {
+        let told = |facts: &Facts| {
+            let obstacles = distribution_obstacles(facts, TODAY);
+            obstacles.into_iter().map(|o| format!("{}: {}", o.what, o.why)).collect::<String>()
+        };
+        let mut facts = bookworm();
+        assert!(told(&facts).starts_with("packages: no package database was found"));
+        for database in [Database::Dpkg, Database::Rpm, Database::Apk] {
+            facts.database = Reading::Found(database);
+            facts.packages = Vec::new();
+            assert!(told(&facts).contains("names no package"));
+            facts.packages = vec![package("a")];
+            assert_eq!(told(&facts), "");
+        }
+        facts.packages = Vec::new();
+        facts.database = Reading::Unknown(Obstacle::new("x", "told elsewhere"));
+        assert_eq!(told(&facts), "");
+    }
+
+    #[test]
+    fn what_no_archive_knows_is_unknown_and_named() {
+        let names = ["a", "kubectl", "gcloud", "x", "y"];
+        let mut facts = bookworm();
+        facts.packages = names.map(package).to_vec();
+        let unlisted = names[1..].iter().map(|name| ((*name).into(), String::new())).collect();
+        facts.archive = Reading::Found(Archive { unlisted, ..Archive::default() });
+        let findings = third_party(&facts);
+        let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+        assert_eq!((&*finding.id, finding.verdict), ("third-party:unknown", Verdict::Unknown));
+        assert_eq!(
+            &*finding.title,
+            "4 packages of unknown origin (gcloud, kubectl, x and 1 more): no archive that this machine knows has them"
+        );
+    }
+
+    #[test]
+    fn what_is_kept_back_is_said_once_and_a_hold_is_lifted_by_a_command() {
+        let mut facts = bookworm();
+        facts.packages = ["pinned", "x;reboot"].map(package).to_vec();
+        facts.packages[1].held = true;
+        let candidate = |name: &str| Candidate {
+            name: name.into(),
+            source: name.into(),
+            version: "2".into(),
+            kept_back: Some("for a reason".into()),
+            ..Candidate::default()
+        };
+        let candidates = ["pinned", "x;reboot"].map(candidate).to_vec();
+        facts.archive = Reading::Found(Archive { candidates, ..Archive::default() });
+        let findings = archive_updates(&facts, Database::Dpkg, &|_, _| Vec::new());
+        let actions: Vec<&str> = findings.iter().map(|f| &*f.action).collect();
+        assert_eq!(
+            actions,
+            ["", "apt-mark unhold 'x;reboot' && apt-get install --only-upgrade 'x;reboot'"]
+        );
+        assert!(findings.iter().all(|f| f.title.contains("for a reason")));
     }
 }

@@ -31,16 +31,14 @@ pub(crate) struct Report {
 pub(crate) struct Compiled {
     pub(crate) built: Option<Instant>,
     pub(crate) feeds: Vec<FeedInfo>,
-    /// The newest time of the feeds that speak of the server's release.
+    /// The newest time that any record about the server's release carries.
     pub(crate) of_release: Option<Instant>,
 }
 
 impl Compiled {
     fn of(file: &AdvisoryFile, release: Option<&str>) -> Result<Self, muster_match::Error> {
         let provenance = file.provenance()?;
-        let spoken = provenance.fragments.iter().filter(|f| Some(f.release.as_str()) == release);
-        let newest = |feed: &str| provenance.feeds.iter().find(|f| f.name == feed)?.newest;
-        let of_release = spoken.filter_map(|f| f.frozen.or_else(|| newest(&f.feed))).max();
+        let of_release = release.and_then(|release| provenance.of_release(release).newest);
         Ok(Self { built: file.built(), of_release, feeds: provenance.feeds })
     }
 
@@ -113,7 +111,9 @@ impl Report {
             Some(file) => Some(Compiled::of(file, release.as_deref())?),
             None => None,
         };
-        unknown.extend(advisories.as_ref().and_then(|a| a.obstacle(question.now)));
+        // Where nobody mends anything any more, silence is no news.
+        let spoken = advisories.as_ref().filter(|_| support.state != Support::Ended);
+        unknown.extend(spoken.and_then(|a| a.obstacle(question.now)));
         unknown.extend(owed::kernel_obstacles(&facts));
         unknown.extend(archive_obstacle(&facts));
         unknown.extend(file.and_then(|file| clock_obstacle(file, question.now)));
@@ -289,10 +289,16 @@ fn archive_obstacle(facts: &Facts) -> Option<Obstacle> {
 }
 
 fn no_indices(facts: &Facts) -> String {
-    let command = facts.database.found().map_or("the package manager's update", |d| refresh(*d));
-    format!(
-        "there are none on this machine, so what can be installed here is not known; `{command}` brings them"
-    )
+    match facts.database.found() {
+        Some(database) => format!(
+            "there are none on this machine, so what can be installed here is not known; `{}` brings them",
+            refresh(*database)
+        ),
+        None => {
+            "were not read, since no package database tells which package manager is at work here"
+                .into()
+        }
+    }
 }
 
 /// Returns the command that brings a package manager's indices.

@@ -1,8 +1,8 @@
 //! What apt would upgrade, by the lists and the configuration that lie on the machine.
 //!
 //! Reads what `apt-get -s dist-upgrade` reads: sources.list(5), apt_preferences(5), apt.conf(5), the Release and
-//! Packages files under `/var/lib/apt/lists` that a configured source names, and dpkg's status. Nothing is fetched and
-//! no signature is checked. It does not know `cdrom:` sources, nor solvers other than apt's own.
+//! Packages files under `/var/lib/apt/lists` that a configured source names, and dpkg's status. Each index is held
+//! against the length and the sum in its Release file. Nothing is fetched and no signature is checked. It does not know `cdrom:` sources, nor solvers other than apt's own.
 
 mod conf;
 mod deb822;
@@ -13,10 +13,12 @@ mod relations;
 mod release;
 mod resolve;
 mod sources;
+mod sums;
 
 use core::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use muster_core::action;
 use muster_core::fact::{
     Archive, Candidate, Database, Facts, Index, KernelSource, Obstacle, Package, Reading, Trouble,
     TroubleKind,
@@ -32,9 +34,13 @@ use relations::{Atom, Relations, clauses};
 use release::Release;
 use resolve::{Choice, Node, Resolver};
 use sources::Source;
+use sums::Vouched;
 
 /// Where apt keeps its lists.
 const LISTS: &str = "var/lib/apt/lists";
+
+/// Packages that no Debian and no relative of it is without.
+const BASE: [&str; 4] = ["base-files", "dpkg", "libc6", "bash"];
 
 /// How often the indices are read again for what new packages need in turn.
 const PASSES: usize = 8;
@@ -144,7 +150,10 @@ fn most_common_architecture(packages: &[Package]) -> Option<String> {
 struct Lists {
     indices: Vec<Index>,
     described: Vec<Described>,
+    /// What the Release file says of each index.
+    vouched: Vec<Vouched>,
     troubles: Vec<Trouble>,
+    obstacles: Vec<Obstacle>,
     /// Whether a source of a security pocket is configured.
     security: bool,
     /// Whether any source is configured.
@@ -226,7 +235,9 @@ impl Lists {
             (None, true) => None,
         };
         if let Some(why) = why {
-            let remedy = source.unsigned.map(|_| format!("editor /{}", source.file));
+            let remedy = source
+                .unsigned
+                .map(|_| format!("editor {}", action::word(&format!("/{}", source.file))));
             self.troubles.push(Trouble { kind: TroubleKind::SourceUnsigned, subject, why, remedy });
         }
         Some(release)
@@ -255,10 +266,17 @@ impl Lists {
                 continue;
             }
             let endings = ["", ".lz4", ".zst", ".xz", ".gz"];
-            let Some(file) =
-                endings.iter().map(|e| format!("{name}{e}")).find(|f| present.contains(f))
+            let path = source.index_path(&architecture);
+            let Some((ending, file)) = endings
+                .iter()
+                .map(|e| (e, format!("{name}{e}")))
+                .find(|(_, file)| present.contains(file))
             else {
-                if release.lists(&source.index_path(&architecture)) {
+                if release.lists(&path) {
+                    self.obstacles.push(Obstacle::new(
+                        format!("/{LISTS}/{name}"),
+                        "is named by its Release file and is not there: what it offers is not known; run apt-get update",
+                    ));
                     self.troubles.push(Trouble {
                         kind: TroubleKind::SourceUnreachable,
                         subject: format!("{} {}", source.site(), source.suite),
@@ -285,6 +303,7 @@ impl Lists {
                 security: is_official && is_security(release),
                 official: is_official,
             });
+            self.vouched.push(release.vouches(&path, ending));
             self.described.push(Described {
                 suite: release.suite.clone(),
                 codename: release.codename.clone(),
@@ -306,6 +325,7 @@ impl Lists {
     /// Hands over the troubles.
     fn report(&self, root: &dyn Root, facts: &mut Facts) {
         facts.troubles.extend(self.troubles.iter().cloned());
+        facts.obstacles.extend(self.obstacles.iter().cloned());
         if let Reading::Found(entries) = root.list(&format!("{LISTS}/partial")) {
             for entry in entries.iter().filter(|e| e.name.ends_with(".FAILED")).take(100) {
                 facts.troubles.push(Trouble {
@@ -400,13 +420,14 @@ fn compare(
     let mut wanted = Wanted::default();
     for package in &facts.packages {
         wanted.names.insert(package.name.as_bytes().to_vec());
+        wanted.sources.insert(package.source().as_bytes().to_vec());
         if let Some(release) = package.name.strip_prefix("linux-image-") {
             wanted.names.insert(format!("linux-image-unsigned-{release}").into_bytes());
             wanted.names.insert(format!("linux-modules-{release}").into_bytes());
         }
     }
-    read_all(root, lists, &mut pool, &wanted, facts);
-    set_origins(&pool, lists, facts);
+    let whole = read_all(root, lists, &mut pool, &wanted, true, facts);
+    let unlisted = set_origins(&pool, lists, facts);
     prove_kernels(&pool, lists, facts);
     let market = Market { pool: &pool, pins: &pins, lists, machine, conf };
     let chosen: Vec<Chosen> =
@@ -421,35 +442,69 @@ fn compare(
         })
         .collect();
     candidates.sort();
-    Archive { indices: lists.indices.clone(), candidates }
+    // What stands in none of the indices may stand in the part that is damaged.
+    let unlisted = if whole && lists.obstacles.is_empty() { unlisted } else { Vec::new() };
+    Archive { indices: lists.indices.clone(), candidates, unlisted }
 }
 
-fn read_all(root: &dyn Root, lists: &Lists, pool: &mut Pool, wanted: &Wanted, facts: &mut Facts) {
+/// Reads every index for what is wanted, the first time also whether each is whole; true when nothing was in the way.
+fn read_all(
+    root: &dyn Root,
+    lists: &Lists,
+    pool: &mut Pool,
+    wanted: &Wanted,
+    first: bool,
+    facts: &mut Facts,
+) -> bool {
+    let mut whole = true;
     for (at, index) in lists.indices.iter().enumerate() {
-        let path = index.file.trim_start_matches('/');
-        if let Err(obstacle) = pool.read(root, path, at, wanted)
-            && !facts.obstacles.contains(&obstacle)
-        {
+        let vouched = lists.vouched.get(at).filter(|_| first);
+        let Err(obstacle) = pool.read(root, &index.file, at, wanted, vouched) else { continue };
+        whole = false;
+        if !facts.obstacles.contains(&obstacle) {
             facts.obstacles.push(obstacle);
         }
     }
+    whole
 }
 
-/// Tells of each installed package in which archive its version stands.
-fn set_origins(pool: &Pool, lists: &Lists, facts: &mut Facts) {
+/// Tells of each installed package in which archive its version stands, and returns those that no archive knows.
+///
+/// A version that stands nowhere is still of the archive that has another version of the package: it was outdated. The
+/// distributor counts first, and counts too where it has another package of the same source, as of a kernel that was
+/// superseded. All this holds only if the indices know the base of the distribution: others say too little.
+fn set_origins(pool: &Pool, lists: &Lists, facts: &mut Facts) -> Vec<(String, String)> {
+    let index_at = |at: usize| lists.indices.get(at);
+    let official = |at: usize| index_at(at).is_some_and(|index| index.official);
+    let said = |index: &Index| {
+        let said = [&index.origin, &index.label, &index.site];
+        said.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default()
+    };
+    let knows_base = BASE.iter().any(|name| pool.indices_of(name).any(official));
+    let mut unlisted = Vec::new();
     for package in &mut facts.packages {
         let offer = pool
             .offers(&package.name, &package.architecture)
             .iter()
             .find(|offer| same(&offer.version, &package.version));
-        let Some(offer) = offer else { continue };
-        let indices = || offer.indices.iter().filter_map(|at| lists.indices.get(*at));
-        let index = indices().find(|index| index.official).or_else(|| indices().next());
-        package.origin = index.map(|index| {
-            let said = [&index.origin, &index.label, &index.site];
-            said.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default()
-        });
+        if let Some(offer) = offer {
+            let indices = || offer.indices.iter().filter_map(|at| index_at(*at));
+            let index = indices().find(|index| index.official).or_else(|| indices().next());
+            package.origin = index.map(said);
+            continue;
+        }
+        if !knows_base
+            || pool.indices_of(&package.name).any(official)
+            || pool.indices_of_source(package.source()).any(official)
+        {
+            continue;
+        }
+        match pool.indices_of(&package.name).find_map(index_at) {
+            Some(index) => package.origin = Some(said(index)),
+            None => unlisted.push((package.name.clone(), package.architecture.clone())),
+        }
     }
+    unlisted
 }
 
 /// Notes which source the archive says a kernel image was built from.
@@ -555,11 +610,7 @@ impl Market<'_> {
         let plain = Pins::none(&self.lists.described);
         if let Some(offer) = self.preferred(&plain, package, offers).filter(|offer| is_newer(offer))
         {
-            let offered = self.offered(package, offer, false);
-            let why = self.pins.why(&offered, &self.lists.described).map_or_else(
-                || "pinned: another version is preferred in /etc/apt/preferences".to_owned(),
-                |(file, priority)| format!("pinned: priority {priority} in /{file}"),
-            );
+            let why = self.pinned(package, offer, preferred, offers);
             return Some(Chosen {
                 package: at,
                 offer: offer.clone(),
@@ -570,6 +621,31 @@ impl Market<'_> {
         }
         let offer = preferred?.clone();
         Some(Chosen { package: at, offer, newer: false, kept_back: hold(), phased: None })
+    }
+
+    /// Says by which preference a newer version is kept back: one that is against it, or one for the version that is taken.
+    fn pinned(
+        &self,
+        package: &Package,
+        newer: &Offer,
+        preferred: Option<&Offer>,
+        offers: &[Offer],
+    ) -> String {
+        let why = |offer: &Offer, installed| {
+            self.pins.why(&self.offered(package, offer, installed), &self.lists.described)
+        };
+        if let Some((file, priority)) = why(newer, false) {
+            return format!("pinned: priority {priority} in /{file}");
+        }
+        let installed = || offers.iter().find(|offer| same(&offer.version, &package.version));
+        let taken = preferred.or_else(installed);
+        let for_it = taken.and_then(|offer| Some((offer, why(offer, preferred.is_none())?)));
+        for_it.map_or_else(
+            || "pinned: apt's preferences are for another version".to_owned(),
+            |(offer, (file, priority))| {
+                format!("pinned: priority {priority} for {} in /{file}", offer.version)
+            },
+        )
     }
 
     fn offered<'b>(&self, package: &'b Package, offer: &'b Offer, installed: bool) -> Offered<'b>
@@ -830,7 +906,8 @@ fn take_newcomers(
         }
         looked_up.extend(names.iter().cloned());
         let mut found = Pool::new(&market.machine.native);
-        read_all(root, market.lists, &mut found, &Wanted { names, providers: true }, facts);
+        let wanted = Wanted { names, providers: true, ..Wanted::default() };
+        read_all(root, market.lists, &mut found, &wanted, false, facts);
         let mut newcomers: Vec<_> = found.packages().collect();
         newcomers.sort_by_key(|(name, architecture, _)| (*name, *architecture));
         for (name, architecture, offers) in newcomers {

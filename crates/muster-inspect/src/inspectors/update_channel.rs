@@ -3,6 +3,7 @@
 //! Half-configured and held packages (dpkg(1)), dpkg's unfinished journal, unattended-upgrades (its configuration in
 //! apt.conf(5), its log, the timers of systemd that start it). Whether a service runs at this moment is not looked at.
 
+use muster_core::action;
 use muster_core::fact::{Database, Facts, PackageState, Reading, Trouble, TroubleKind};
 
 use super::apt::{Conf, parts};
@@ -81,7 +82,7 @@ fn packages(facts: &mut Facts) {
                     "{} is held at {} (/var/lib/dpkg/status)",
                     package.name, package.version
                 ),
-                remedy: Some(format!("apt-mark unhold {}", package.name)),
+                remedy: Some(action::on("apt-mark unhold", [package.name.as_str()])),
             });
         }
     }
@@ -138,7 +139,11 @@ fn automatic(root: &dyn Root, facts: &mut Facts) {
     if conf.get("APT::Periodic::Enable") == Some("0") {
         let at = place(root, "APT::Periodic::Enable");
         let why = format!("APT::Periodic::Enable is 0 in {at}{last}");
-        facts.troubles.push(off("APT::Periodic::Enable", why, &format!("editor {at}")));
+        facts.troubles.push(off(
+            "APT::Periodic::Enable",
+            why,
+            &format!("editor {}", action::word(&at)),
+        ));
     }
     for unit in ["apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service"] {
         let path = format!("{UNITS}/{unit}");
@@ -155,7 +160,7 @@ fn automatic(root: &dyn Root, facts: &mut Facts) {
         facts.troubles.push(off(
             "Unattended-Upgrade::Allowed-Origins",
             why,
-            &format!("editor {at}"),
+            &format!("editor {}", action::word(&at)),
         ));
     }
     if facts.troubles.len() == before {
@@ -275,6 +280,18 @@ mod tests {
         assert_eq!(troubles(vec![half, held], &Files::default()), ["half-configured a", "held b"]);
         let journal = Files::of(&[("var/lib/dpkg/updates/0001", "x")]);
         assert_eq!(troubles(Vec::new(), &journal), ["half-configured dpkg"]);
+    }
+
+    #[test]
+    fn a_name_is_no_command() {
+        let held = Package { held: true, ..package("x;reboot;$(id)") };
+        let mut facts = Facts {
+            database: Reading::Found(Database::Dpkg),
+            packages: vec![held],
+            ..Facts::default()
+        };
+        UpdateChannel.inspect(&Files::default(), &mut facts);
+        assert_eq!(facts.troubles[0].remedy.as_deref(), Some("apt-mark unhold 'x;reboot;$(id)'"));
     }
 
     #[test]

@@ -137,7 +137,20 @@ fn a_damaged_status_says_where() {
         ],
     );
     check(&A.replace("installed\n", "dreaming\n"), 1, &["a Status that dpkg does not know"]);
-    check(&A.replace("Version: 1", "Version: 1\u{1b}]0;x"), 1, &["no package can have"]);
+    for version in ["1\u{1b}]0;x", "_3.0", "99999999999999:3.0", "-1:3.0", "not a version", "1:"] {
+        let why = format!("a version that dpkg refuses, {version:?}: package a is not judged");
+        check(&A.replace("Version: 1", &format!("Version: {version}")), 0, &[&why]);
+    }
+    check(
+        &A.replace("Version", "Source: s (_3)\nVersion"),
+        0,
+        &["a version that dpkg refuses, \"_3\""],
+    );
+    for name in ["x;reboot;$(id)", "-oX", ".x", "a b", "a/b", "it's"] {
+        let status = A.replace("Package: a", &format!("Package: {name}"));
+        check(&status, 1, &["a name that no package can have"]);
+    }
+    check(&A.replace("Package: a", "Package: libstdc++6-4.8_X"), 1, &[]);
     check(&A.replace("Package: a", "Package: a\0b"), 1, &["has NUL bytes", "no package can have"]);
     // Nothing that is read of it is damaged.
     check(

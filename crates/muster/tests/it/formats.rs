@@ -32,18 +32,16 @@ fn full() -> (Folder, Folder, String) {
         &servers::offer("libharbour1", "2.0-1+deb12u1", "harbour"),
     );
     let list = "var/lib/apt/lists/apt.example.org_wiki_dists_stable";
+    let foreign = servers::offer("wiki-farm", "0.9-1", "");
     let status = std::fs::read_to_string(root.at("var/lib/dpkg/status")).unwrap()
         + &stanza("wiki-farm", "0.9-1", "", "");
     root.write("var/lib/dpkg/status", status)
         .write("etc/apt/sources.list.d/wiki.list", "deb http://apt.example.org/wiki stable main\n")
         .write(
             &format!("{list}_InRelease"),
-            servers::release("Wiki Farm", "stable", "stable", "Wiki"),
+            servers::release("Wiki Farm", "stable", "stable", "Wiki", &foreign),
         )
-        .write(
-            &format!("{list}_main_binary-amd64_Packages"),
-            servers::offer("wiki-farm", "0.9-1", ""),
-        );
+        .write(&format!("{list}_main_binary-amd64_Packages"), &foreign);
     (folder, root, file)
 }
 

@@ -1,5 +1,7 @@
 //! Roots of servers, as small as they can be.
 
+use sha2::Digest as _;
+
 use crate::runs::Folder;
 
 /// A stanza of dpkg's status.
@@ -31,10 +33,18 @@ pub(crate) fn debian() -> Folder {
     dpkg(BOOKWORM, &status.concat())
 }
 
-/// The signed Release file of a suite, made on the morning of [`crate::runs::NOW`].
-pub(crate) fn release(origin: &str, suite: &str, codename: &str, label: &str) -> String {
+/// The signed Release file of a suite with one index, made on the morning of [`crate::runs::NOW`].
+pub(crate) fn release(
+    origin: &str,
+    suite: &str,
+    codename: &str,
+    label: &str,
+    packages: &str,
+) -> String {
+    let sum: String = sha2::Sha256::digest(packages).iter().map(|b| format!("{b:02x}")).collect();
+    let size = packages.len();
     format!(
-        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: {origin}\nLabel: {label}\nSuite: {suite}\nCodename: {codename}\nDate: Mon, 23 Nov 2026 06:00:00 UTC\nArchitectures: all amd64\nComponents: main\nNo-Support-for-Architecture-all: Packages\nSHA256:\n 00 10 main/binary-amd64/Packages\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: {origin}\nLabel: {label}\nSuite: {suite}\nCodename: {codename}\nDate: Mon, 23 Nov 2026 06:00:00 UTC\nArchitectures: all amd64\nComponents: main\nNo-Support-for-Architecture-all: Packages\nSHA256:\n {sum} {size} main/binary-amd64/Packages\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
     )
 }
 
@@ -50,9 +60,9 @@ pub(crate) fn with_lists(root: &Folder, packages: &str, security: &str) {
         "deb http://mirror.example.org/debian bookworm main\ndeb http://security.example.org/debian-security bookworm-security main\n",
     )
     .write("var/lib/dpkg/arch", "amd64\n")
-    .write(&format!("{main}_InRelease"), release("Debian", "oldstable", "bookworm", "Debian"))
+    .write(&format!("{main}_InRelease"), release("Debian", "oldstable", "bookworm", "Debian", packages))
     .write(&format!("{main}_main_binary-amd64_Packages"), packages)
-    .write(&format!("{pocket}_InRelease"), release("Debian", "oldstable-security", "bookworm-security", "Debian-Security"))
+    .write(&format!("{pocket}_InRelease"), release("Debian", "oldstable-security", "bookworm-security", "Debian-Security", security))
     .write(&format!("{pocket}_main_binary-amd64_Packages"), security)
     .write("etc/apt/apt.conf.d/20auto-upgrades", "APT::Periodic::Update-Package-Lists \"1\";\nAPT::Periodic::Unattended-Upgrade \"1\";\n");
 }

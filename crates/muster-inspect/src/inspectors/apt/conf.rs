@@ -18,6 +18,8 @@ const DEEPEST: usize = 64;
 pub(in crate::inspectors) struct Conf {
     /// Names in lower case with their values in the order of their setting; a list's name ends in `::`.
     settings: Vec<(String, String)>,
+    /// The files, each with how many settings there were once it was read.
+    files: Vec<(String, usize)>,
 }
 
 impl Conf {
@@ -34,7 +36,15 @@ impl Conf {
     fn read_file(&mut self, root: &dyn Root, path: &str) {
         if let Reading::Found(bytes) = root.read(path, LONGEST) {
             self.parse(&String::from_utf8_lossy(&bytes));
+            self.files.push((path.to_owned(), self.settings.len()));
         }
+    }
+
+    /// Returns the file that a setting has its value from.
+    pub(in crate::inspectors) fn file_of(&self, name: &str) -> Option<&str> {
+        let name = name.to_ascii_lowercase();
+        let at = self.settings.iter().rposition(|(n, _)| *n == name)?;
+        self.files.iter().find(|(_, until)| at < *until).map(|(file, _)| file.as_str())
     }
 
     /// Returns the value of a setting.
@@ -116,7 +126,11 @@ impl Conf {
     fn clear(&mut self, name: &str) {
         let name = name.trim_end_matches("::").to_ascii_lowercase();
         let below = format!("{name}::");
-        self.settings.retain(|(n, _)| *n != name && !n.starts_with(&below));
+        let gone = |(n, _): &(String, String)| *n == name || n.starts_with(&below);
+        for (_, until) in &mut self.files {
+            *until -= self.settings.iter().take(*until).filter(|s| gone(s)).count();
+        }
+        self.settings.retain(|s| !gone(s));
     }
 }
 

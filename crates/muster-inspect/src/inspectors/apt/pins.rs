@@ -91,7 +91,7 @@ impl Pins {
         let mut pins = Self { native: native.to_owned(), ..Self::default() };
         if let Some(release) = conf.get("APT::Default-Release").filter(|text| !text.is_empty()) {
             let matches = Match::Release(terms(release));
-            let file = "etc/apt/apt.conf".to_owned();
+            let file = conf.file_of("APT::Default-Release").unwrap_or_default().to_owned();
             pins.pins.push(Pin { package: None, matches, priority: 990, file });
         }
         let mut files = vec!["etc/apt/preferences".to_owned()];

@@ -4,7 +4,8 @@
 //! Debian's main index some hundred. Versions are merged over all indices that offer them.
 
 use core::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::{self, Read};
 
 use memchr::memmem;
 use muster_core::fact::{Obstacle, Reading};
@@ -12,6 +13,7 @@ use muster_version::Scheme;
 
 use super::deb822::{each_stanza, fields, package, text_of};
 use super::relations::{Atom, Relations, clauses};
+use super::sums::{Summed, Vouched};
 use crate::root::Root;
 use crate::unpack::{Limits, unpack};
 
@@ -39,6 +41,8 @@ pub(super) struct Offer {
 pub(super) struct Pool {
     native: String,
     offers: HashMap<String, Vec<(String, Vec<Offer>)>>,
+    /// Of the sources that are looked for: the indices that hold a package of each.
+    sources: HashMap<String, BTreeSet<usize>>,
     count: usize,
 }
 
@@ -49,6 +53,8 @@ pub(super) struct Wanted {
     pub(super) names: HashSet<Vec<u8>>,
     /// Whether packages that provide one of the names are wanted too.
     pub(super) providers: bool,
+    /// Sources by name: only whether there is anything of them.
+    pub(super) sources: HashSet<Vec<u8>>,
 }
 
 impl Pool {
@@ -80,13 +86,26 @@ impl Pool {
         })
     }
 
-    /// Reads one index for what is wanted.
+    /// Returns the indices that offer a package in any version, for any architecture.
+    pub(super) fn indices_of(&self, name: &str) -> impl Iterator<Item = usize> {
+        let all = self.offers.get(name).into_iter().flatten();
+        all.flat_map(|(_, offers)| offers).flat_map(|offer| offer.indices.iter().copied())
+    }
+
+    /// Returns the indices that hold a package of a source that was looked for.
+    pub(super) fn indices_of_source(&self, source: &str) -> impl Iterator<Item = usize> {
+        self.sources.get(source).into_iter().flatten().copied()
+    }
+
+    /// Reads one index for what is wanted. With what its Release file says of it, it is held against that; what it
+    /// says is kept even where it is not whole.
     pub(super) fn read(
         &mut self,
         root: &dyn Root,
         path: &str,
         index: usize,
         wanted: &Wanted,
+        vouched: Option<&Vouched>,
     ) -> Result<(), Obstacle> {
         let content = match root.open(path) {
             Reading::Found(content) => content,
@@ -95,13 +114,61 @@ impl Pool {
             }
             Reading::Unknown(obstacle) => return Err(obstacle),
         };
-        let broken = |error: std::io::Error| {
+        let broken = |error: io::Error| {
             Obstacle::new(path, format!("cannot be read to its end: {error}; run apt-get update"))
         };
-        let unpacked = unpack(content, Limits::INDEX).map_err(broken)?;
+        let (of_packed, of_unpacked) =
+            (vouched.and_then(Vouched::packed), vouched.and_then(Vouched::unpacked));
+        let mut packed = Summed::new(content, of_packed);
+        let mut unpacked =
+            Summed::new(unpack(&mut packed, Limits::INDEX).map_err(broken)?, of_unpacked);
+        let nameless = self.read_stanzas(&mut unpacked, index, wanted).map_err(broken)?;
+        let (empty, cut) = (unpacked.is_empty(), !unpacked.ends_a_line());
+        let mut differs = of_unpacked.and_then(|listed| unpacked.differs(listed));
+        if let Some(listed) = of_packed {
+            // A decoder may stop before the end of the file.
+            io::copy(&mut packed, &mut io::sink()).map_err(broken)?;
+            differs = packed.differs(listed);
+        }
+        if self.count >= MOST {
+            return Err(Obstacle::new(
+                path,
+                format!("holds more than the {MOST} versions that are read"),
+            ));
+        }
+        let Some(vouched) = vouched else { return Ok(()) };
+        let why = match (differs, vouched) {
+            (Some(differs), _) => {
+                format!("{differs} that its Release file states: it is damaged, or of another day")
+            }
+            _ if nameless > 0 => {
+                format!("is damaged: it holds {nameless} stanzas that are about no package")
+            }
+            _ if cut => "is damaged: it ends in the middle of a line".to_owned(),
+            (None, Vouched::Elsewhere) if empty => "is empty".to_owned(),
+            (None, Vouched::Nowhere) => {
+                "is not named by its Release file: whether it is whole is not known".to_owned()
+            }
+            (None, _) => return Ok(()),
+        };
+        Err(Obstacle::new(path, format!("{why}; run apt-get update")))
+    }
+
+    /// Takes what is wanted of a stream of stanzas, and counts those that are about no package.
+    fn read_stanzas(
+        &mut self,
+        stanzas: impl Read,
+        index: usize,
+        wanted: &Wanted,
+    ) -> io::Result<usize> {
         let provides = memmem::Finder::new(b"\nProvides:");
-        each_stanza(unpacked, |stanza| {
-            let Some(name) = package(stanza) else { return };
+        let source = memmem::Finder::new(b"\nSource:");
+        let mut nameless = 0;
+        each_stanza(stanzas, |stanza| {
+            let Some(name) = package(stanza) else {
+                nameless += 1;
+                return;
+            };
             let provider = || {
                 wanted.providers
                     && provides.find(stanza).is_some_and(|at| {
@@ -109,18 +176,18 @@ impl Pool {
                             .any(|name| wanted.names.contains(name.as_bytes()))
                     })
             };
+            if !wanted.sources.is_empty() {
+                let said = source.find(stanza).and_then(|at| stanza.get(at + 8..));
+                let source = said.and_then(first_word).unwrap_or(name);
+                if wanted.sources.contains(source) {
+                    self.sources.entry(text_of(source)).or_default().insert(index);
+                }
+            }
             if wanted.names.contains(name) || provider() {
                 self.take(&text_of(name), stanza, index);
             }
-        })
-        .map_err(broken)?;
-        if self.count >= MOST {
-            return Err(Obstacle::new(
-                path,
-                format!("holds more than the {MOST} versions that are read"),
-            ));
-        }
-        Ok(())
+        })?;
+        Ok(nameless)
     }
 
     /// Keeps the version of a stanza.
@@ -174,6 +241,12 @@ impl Pool {
         offer.indices.push(index);
         offers.push(offer);
     }
+}
+
+/// Returns the first word of the line at the start of a text.
+fn first_word(text: &[u8]) -> Option<&[u8]> {
+    let line = text.split(|b| *b == b'\n').next()?;
+    line.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())
 }
 
 /// Returns the names in a `Provides` field at the start of a text.

@@ -1,14 +1,18 @@
 //! What an archive says of itself, in its Release file (the Debian repository format).
 //!
-//! Signatures are looked for, not checked: the keys and the check are apt's. Sums are not compared.
+//! Signatures are looked for, not checked: the keys and the check are apt's.
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use muster_core::time::Instant;
 
 use super::deb822::{stanzas, value};
+use super::sums::{Kind, Listed, Vouched};
 
 /// The longest Release file that is read: Debian's has 150 kB.
 pub(super) const LONGEST: u64 = 32 << 20;
+
+/// The endings of packed indices.
+const PACKED: [&str; 6] = [".xz", ".gz", ".bz2", ".zst", ".lz4", ".lzma"];
 
 /// A Release file.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +34,9 @@ pub(super) struct Release {
     all_in_each: bool,
     /// Whether a signature stands in it.
     pub(super) signed: bool,
-    /// Its list of files.
+    /// Its list of files, and the kind of sums in it.
     files: String,
+    kind: Kind,
 }
 
 impl Release {
@@ -45,9 +50,11 @@ impl Release {
             && text.contains("-----END PGP SIGNATURE-----");
         let body = body.split("-----BEGIN PGP SIGNATURE-----").next().unwrap_or_default();
         let fields = stanzas(body).into_iter().next().unwrap_or_default();
-        let get = |name| value(&fields, name).unwrap_or_default();
-        let yes = |name| get(name).eq_ignore_ascii_case("yes");
-        let files = ["sha256", "sha512", "sha1", "md5sum"].into_iter().map(get);
+        let get = |name: &str| value(&fields, name).unwrap_or_default();
+        let yes = |name: &str| get(name).eq_ignore_ascii_case("yes");
+        let files = Kind::ALL.map(|kind| (kind, get(&kind.field().to_ascii_lowercase())));
+        let (kind, files) =
+            files.into_iter().find(|(_, list)| !list.is_empty()).unwrap_or_default();
         Self {
             origin: get("origin").to_owned(),
             label: get("label").to_owned(),
@@ -66,7 +73,8 @@ impl Release {
                 .split_ascii_whitespace()
                 .any(|target| target == "Packages"),
             signed,
-            files: files.into_iter().find(|list| !list.is_empty()).unwrap_or_default().to_owned(),
+            files: files.to_owned(),
+            kind,
         }
     }
 
@@ -80,10 +88,31 @@ impl Release {
 
     /// Tells whether it lists an index that is not empty, packed or not.
     pub(super) fn lists(&self, index: &str) -> bool {
-        self.files.lines().any(|line| {
-            let mut words = line.split_ascii_whitespace().skip(1);
-            let (Some(size), Some(path)) = (words.next(), words.next()) else { return false };
-            path == index && size != "0"
+        match self.listed(index) {
+            Some(listed) => listed.size > 0,
+            None => PACKED.iter().any(|ending| self.listed(&format!("{index}{ending}")).is_some()),
+        }
+    }
+
+    /// Returns what it says of an index that lies on the machine in a form with this ending.
+    pub(super) fn vouches(&self, index: &str, ending: &str) -> Vouched {
+        if let Some(listed) = self.listed(index) {
+            return Vouched::Unpacked(listed);
+        }
+        match self.listed(&format!("{index}{ending}")) {
+            Some(listed) => Vouched::Packed(listed),
+            None if self.lists(index) => Vouched::Elsewhere,
+            None => Vouched::Nowhere,
+        }
+    }
+
+    /// Returns what it says of a file.
+    fn listed(&self, file: &str) -> Option<Listed> {
+        self.files.lines().find_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let (sum, size, path) = (words.next()?, words.next()?, words.next()?);
+            (path.strip_prefix("./").unwrap_or(path) == file).then_some(())?;
+            Some(Listed { size: size.parse().ok()?, sum: sum.to_owned(), kind: self.kind })
         })
     }
 }
@@ -99,7 +128,7 @@ fn instant(text: &str) -> Option<Instant> {
 
 #[cfg(test)]
 mod tests {
-    use super::Release;
+    use super::{Kind, Listed, Release, Vouched};
 
     const SIGNED: &str = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Debian\nLabel: Debian-Security\nSuite: oldstable-security\nCodename: bookworm-security\nDate: Sat, 21 Nov 2026 00:53:02 UTC\nValid-Until: Sat, 28 Nov 2026 00:53:02 UTC\nNo-Support-for-Architecture-all: Packages\nArchitectures: all amd64\nSHA256:\n aa 10 main/binary-amd64/Packages\n bb 0 contrib/binary-amd64/Packages\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n";
 
@@ -113,6 +142,19 @@ mod tests {
         assert!(release.serves("amd64") && !release.serves("all") && !release.serves("i386"));
         assert!(release.lists("main/binary-amd64/Packages"));
         assert!(!release.lists("contrib/binary-amd64/Packages"));
+    }
+
+    #[test]
+    fn an_index_is_vouched_for_in_the_form_that_is_listed() {
+        let release = Release::parse(
+            "Origin: x\nMD5Sum:\n cc 1 a/Packages\nSHA256:\n aa 10 a/Packages\n bb 5 a/Packages.xz\n dd 7 ./Packages.gz\n",
+        );
+        let listed = |sum: &str, size| Listed { size, sum: sum.into(), kind: Kind::Sha256 };
+        assert_eq!(release.vouches("a/Packages", ".lz4"), Vouched::Unpacked(listed("aa", 10)));
+        assert_eq!(release.vouches("Packages", ".gz"), Vouched::Packed(listed("dd", 7)));
+        assert_eq!(release.vouches("Packages", ""), Vouched::Elsewhere);
+        assert_eq!(release.vouches("b/Packages", ""), Vouched::Nowhere);
+        assert!(release.lists("Packages") && !release.lists("b/Packages"));
     }
 
     #[test]

@@ -34,6 +34,10 @@ impl Files {
         self.files.insert(path.to_owned(), bytes.to_vec());
     }
 
+    pub(in crate::inspectors) fn remove(&mut self, path: &str) {
+        self.files.remove(path);
+    }
+
     pub(in crate::inspectors) fn link(&mut self, path: &str, target: &str) {
         self.links.insert(path.to_owned(), target.to_owned());
     }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use muster_core::fact::{Candidate, Database, Facts, Os, Package, Reading, TroubleKind};
 use rustix::fs::{Mode, OFlags};
+use sha2::Digest as _;
 
 use super::Apt;
 use super::testing::Files;
@@ -370,10 +371,16 @@ fn small(sources: &str, lists: &[(&str, &str)], packages: &[(&str, &str)]) -> (F
     (root, facts)
 }
 
-const RELEASE: &str = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Debian\nLabel: Debian\nSuite: stable\nCodename: bookworm\nArchitectures: amd64\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n";
+const RELEASE: &str = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Debian\nLabel: Debian\nSuite: stable\nCodename: bookworm\nArchitectures: amd64\nSHA256:\n SUM main/binary-amd64/Packages\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n";
 const SOURCES: &str = "deb http://d.example.org/debian bookworm main\ndeb http://s.example.org/sec bookworm-security main\n";
 const MAIN: &str = "var/lib/apt/lists/d.example.org_debian_dists_bookworm_";
 const SECURITY: &str = "var/lib/apt/lists/s.example.org_sec_dists_bookworm-security_";
+
+/// A Release file that vouches for an index.
+fn release(index: &str) -> String {
+    let sum: String = sha2::Sha256::digest(index).iter().map(|b| format!("{b:02x}")).collect();
+    RELEASE.replace("SUM", &format!("{sum} {}", index.len()))
+}
 
 fn stanza(name: &str, version: &str, more: &str) -> String {
     format!("Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: x\n{more}\n")
@@ -392,11 +399,11 @@ fn run(
 }
 
 fn lists(main: &str, security: &str) -> Vec<(String, String)> {
-    let secure = RELEASE
+    let secure = release(security)
         .replace("Label: Debian", "Label: Debian-Security")
         .replace("bookworm", "bookworm-security");
     vec![
-        (format!("{MAIN}InRelease"), RELEASE.to_owned()),
+        (format!("{MAIN}InRelease"), release(main)),
         (format!("{MAIN}main_binary-amd64_Packages"), main.to_owned()),
         (format!("{SECURITY}InRelease"), secure),
         (format!("{SECURITY}main_binary-amd64_Packages"), security.to_owned()),
@@ -427,6 +434,53 @@ fn the_security_pocket_is_told_apart() {
     assert!(troubles(&facts).is_empty(), "{:?}", facts.troubles);
 }
 
+/// Outdated, superseded and strange are three things.
+#[test]
+fn a_package_that_no_archive_knows_is_named() {
+    let main = stanza("dpkg", "2", "")
+        + &stanza(
+            "linux-image-6.1.0-44-amd64",
+            "6.1.164-1",
+            "Source: linux-signed-amd64 (6.1+2)\n",
+        )
+        + &stanza("libssl3", "3", "Source: openssl\n");
+    let shop = "var/lib/apt/lists/shop.example.org_dists_s_";
+    let shop_index = stanza("till", "2", "") + &stanza("lone", "1", "Source: counter\n");
+    let installed = [
+        ("dpkg", "1"),
+        ("linux-image-6.1.0-18-amd64", "6.1.76-1"),
+        ("libssl1.1", "1.1.1w-0"),
+        ("till", "1"),
+        ("counter", "1"),
+        ("kubectl", "1:528"),
+    ];
+    let named = |lists: &[(String, String)]| {
+        let facts = run(lists, &installed, |root, facts| {
+            root.put("etc/apt/sources.list.d/shop.list", b"deb http://shop.example.org s main\n");
+            let vouching = release(&shop_index).replace("Origin: Debian", "Origin: Shop");
+            root.put(&format!("{shop}InRelease"), vouching.as_bytes());
+            root.put(&format!("{shop}main_binary-amd64_Packages"), shop_index.as_bytes());
+            facts.packages[1].source = Some("linux-signed-amd64".into());
+            facts.packages[2].source = Some("openssl".into());
+        });
+        let unlisted = facts.archive.found().unwrap().unlisted.clone();
+        let of_shop: Vec<String> = facts
+            .packages
+            .into_iter()
+            .filter(|p| p.origin.as_deref() == Some("Shop"))
+            .map(|p| p.name)
+            .collect();
+        (of_shop, unlisted.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
+    };
+    let own = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    assert_eq!(named(&lists(&main, "")), (own(&["till"]), own(&["counter", "kubectl"])));
+    // Where the base of the distribution is not known, or an index is damaged, the indices say too little.
+    let (without_base, mut damaged) = (lists(&stanza("libssl3", "3", ""), ""), lists(&main, ""));
+    damaged[3].1.push('x');
+    assert_eq!(named(&without_base), (own(&[]), own(&[])));
+    assert_eq!(named(&damaged), (own(&["till"]), own(&[])));
+}
+
 #[test]
 fn what_keeps_an_upgrade_back_is_said() {
     let main = stanza("a", "2", "Depends: nowhere\n")
@@ -446,6 +500,30 @@ fn what_keeps_an_upgrade_back_is_said() {
         why(0).contains("nowhere") && why(1).contains("hold") && why(2).contains("preferences.d/p")
     );
     assert_eq!((candidates(&facts)[3].phased, why(3)), (Some(10), String::new()));
+}
+
+/// It names a file that is there, and only that.
+#[test]
+fn a_preference_for_another_version_is_said_with_its_file() {
+    let both = lists(&stanza("a", "1", ""), &stanza("a", "2", ""));
+    for (file, text, said) in [
+        (
+            "etc/apt/apt.conf.d/99target",
+            "#clear X;\nAPT::Default-Release \"bookworm\";\n",
+            "pinned: priority 990 for 1 in /etc/apt/apt.conf.d/99target",
+        ),
+        (
+            "etc/apt/preferences.d/own",
+            "Package: a\nPin: release n=bookworm\nPin-Priority: 700\n",
+            "pinned: priority 700 for 1 in /etc/apt/preferences.d/own",
+        ),
+    ] {
+        let facts = run(&both, &[("a", "1")], |root, _| {
+            root.put("etc/apt/apt.conf.d/01first", b"X::Y \"1\";\nX::Z \"1\";\n");
+            root.put(file, text.as_bytes());
+        });
+        assert_eq!(candidates(&facts)[0].kept_back.as_deref(), Some(said));
+    }
 }
 
 #[test]
@@ -483,6 +561,81 @@ fn a_broken_index_is_an_obstacle_and_the_others_count() {
     });
     assert_eq!(candidates(&facts).len(), 1);
     assert!(facts.obstacles[0].why.contains("apt-get update"), "{:?}", facts.obstacles);
+}
+
+/// What is damaged says what it still can, and is never taken for the whole.
+#[test]
+fn an_index_that_is_not_what_its_release_file_says_is_an_obstacle() {
+    let (main, security) =
+        (stanza("a", "2", "") + &stanza("b", "2", ""), stanza("a", "3", "Description: x\n"));
+    let whole = lists(&main, &security);
+    let file = format!("{SECURITY}main_binary-amd64_Packages");
+    let damaged = |change: &dyn Fn(&mut Files)| {
+        run(&whole, &[("a", "1"), ("b", "1")], |root, _| change(root))
+    };
+    let packed = |text: &str| {
+        let mut packer = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        std::io::Write::write_all(&mut packer, text.as_bytes()).unwrap();
+        packer.finish().unwrap()
+    };
+    assert_eq!(damaged(&|_| ()).obstacles, []);
+    let good = damaged(&|root| {
+        root.remove(&file);
+        root.put(&format!("{file}.lz4"), &packed(&security));
+    });
+    assert_eq!((good.obstacles.as_slice(), candidates(&good).len()), (&[][..], 2));
+    let changed = security.replace("Description: x", "Description: y");
+    type Damage<'a> = (&'a str, &'a dyn Fn(&mut Files));
+    let cases: [Damage<'_>; 8] = [
+        ("another SHA256 sum", &|root| root.put(&file, changed.as_bytes())),
+        ("0 bytes", &|root| root.put(&file, b"")),
+        ("0 bytes", &|root| {
+            root.remove(&file);
+            root.put(&format!("{file}.lz4"), b"");
+        }),
+        // apt prefers the plain file too.
+        ("0 bytes", &|root| {
+            root.put(&file, b"");
+            root.put(&format!("{file}.lz4"), &packed(&security));
+        }),
+        ("another SHA256 sum", &|root| {
+            root.remove(&file);
+            root.put(&format!("{file}.lz4"), &packed(&changed));
+        }),
+        ("10000 bytes", &|root| root.put(&file, &[0xa7; 10_000])),
+        ("is not there", &|root| root.remove(&file)),
+        ("is not named by its Release file", &|root| {
+            root.put(&format!("{SECURITY}InRelease"), RELEASE.replace("SUM", "").as_bytes());
+        }),
+    ];
+    for (words, change) in cases {
+        let facts = damaged(change);
+        let [obstacle] = facts.obstacles.as_slice() else { panic!("{words}: {facts:#?}") };
+        assert!(obstacle.what.contains("bookworm-security_main"), "{obstacle:?}");
+        assert!(obstacle.why.contains(words), "{words}: {obstacle:?}");
+        // The other index still counts.
+        assert!(candidates(&facts).iter().any(|c| c.name == "b"), "{words}");
+    }
+}
+
+/// Some archives list packed indices only; then there is nothing to compare what was unpacked with, but its form.
+#[test]
+fn an_index_without_a_sum_of_its_own_is_judged_by_its_form() {
+    let text = stanza("a", "2", "");
+    for (index, obstacle) in [
+        (text.clone(), None),
+        (text.replace("Package", "Pack"), Some("about no package")),
+        (text.trim_end().to_owned(), Some("in the middle of a line")),
+        (String::new(), Some("is empty")),
+    ] {
+        let facts = run(&lists(&index, ""), &[("a", "1")], |root, _| {
+            let listed = RELEASE.replace("SUM", "00 99").replace("/Packages", "/Packages.gz");
+            root.put(&format!("{MAIN}InRelease"), listed.as_bytes());
+        });
+        let said = facts.obstacles.first().map(|o| o.why.as_str());
+        assert_eq!(said.is_some(), obstacle.is_some(), "{said:?}");
+        assert!(said.unwrap_or_default().contains(obstacle.unwrap_or_default()), "{said:?}");
+    }
 }
 
 #[test]
@@ -563,7 +716,7 @@ fn the_built_machine_has_the_updates_that_apt_listed() {
     .into_iter()
     .zip([&status, &security, &updates])
     {
-        put(format!("{start}InRelease"), &RELEASE.replace("bookworm", name));
+        put(format!("{start}InRelease"), &release(packages).replace("bookworm", name));
         put(format!("{start}main_binary-amd64_Packages"), packages);
     }
     put(
