@@ -234,6 +234,9 @@ pub struct Archive {
     pub indices: Vec<Index>,
     /// For each installed package that could be newer: the version the package manager would choose.
     pub candidates: Vec<Candidate>,
+    /// The installed packages, by name and architecture, that no index knows in any version, nor any other package of
+    /// their source. Only said while the indices are whole and know the base of the distribution.
+    pub unlisted: Vec<(String, String)>,
 }
 
 /// One index of an archive.

@@ -1,7 +1,7 @@
 //! What a server owes besides advisories: judged from the facts and the calendar alone.
 
 use alloc::borrow::ToOwned as _;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -277,11 +277,25 @@ fn trouble(trouble: Trouble) -> Finding {
     }
 }
 
-/// Names the packages that no advisory of the distributor speaks for, one finding an origin.
+/// Names the packages that no advisory of the distributor speaks for, one finding an origin, and those that no archive
+/// knows.
 pub fn third_party(facts: &Facts) -> Vec<Finding> {
-    let mut origins: BTreeMap<&str, Vec<Concerned>> = BTreeMap::new();
-    for package in facts.packages.iter().filter(|p| is_third_party(p, facts)) {
-        let origin = package.origin.as_deref().unwrap_or_default();
+    let unlisted: BTreeSet<(&str, &str)> = facts
+        .archive
+        .found()
+        .into_iter()
+        .flat_map(|archive| &archive.unlisted)
+        .map(|(name, architecture)| (name.as_str(), architecture.as_str()))
+        .collect();
+    let mut origins: BTreeMap<Option<&str>, Vec<Concerned>> = BTreeMap::new();
+    for package in &facts.packages {
+        let origin = if is_third_party(package, facts) {
+            package.origin.as_deref()
+        } else if unlisted.contains(&(package.name.as_str(), package.architecture.as_str())) {
+            None
+        } else {
+            continue;
+        };
         origins.entry(origin).or_default().push(Concerned::new(package, None));
     }
     origins
@@ -289,19 +303,43 @@ pub fn third_party(facts: &Facts) -> Vec<Finding> {
         .map(|(origin, packages)| {
             let count = packages.len();
             let packages_word = if count == 1 { "1 package" } else { &format!("{count} packages") };
+            let (title, action) = match origin {
+                Some(origin) => (
+                    format!(
+                        "{packages_word} from {origin}: no advisory of the distribution speaks for them"
+                    ),
+                    "watch the announcements of that origin yourself",
+                ),
+                None => (
+                    format!(
+                        "{packages_word} of unknown origin ({}): no archive that this machine knows has them",
+                        some_names(&packages)
+                    ),
+                    "find out who made them, and watch the announcements yourself",
+                ),
+            };
+            let origin = origin.unwrap_or("unknown");
             Finding {
                 id: format!("third-party:{origin}").into(),
                 verdict: Verdict::Unknown,
                 severity: Severity::Unknown,
-                title: format!(
-                    "{packages_word} from {origin}: no advisory of the distribution speaks for them"
-                )
-                .into(),
-                action: "watch the announcements of that origin yourself".into(),
+                title: title.into(),
+                action: action.into(),
                 about: About::ThirdParty(ThirdParty { packages, origin: origin.to_string() }),
             }
         })
         .collect()
+}
+
+/// Returns the names of the first packages, and how many more there are.
+fn some_names(packages: &[Concerned]) -> String {
+    const SOME: usize = 3;
+    let names: BTreeSet<&str> = packages.iter().map(|p| &*p.name).collect();
+    let mut said = names.iter().take(SOME).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > SOME {
+        said += &format!(" and {} more", names.len() - SOME);
+    }
+    said
 }
 
 /// Tells whether a package comes from somebody else than the distributor, as far as the machine can prove it.
@@ -330,4 +368,82 @@ pub fn reboot(facts: &Facts) -> Option<Finding> {
         action: "reboot".into(),
         about: About::Reboot(RebootOwed { why, packages: reboot.packages.clone() }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::fact::Candidate;
+
+    const TODAY: Date = Date::constant(2026, 11, 23);
+
+    fn bookworm() -> Facts {
+        let os = Os { id: "debian".into(), version: Some("12".into()), ..Os::default() };
+        Facts { os: Reading::Found(os), ..Facts::default() }
+    }
+
+    fn package(name: &str) -> Package {
+        Package { name: name.into(), version: "1".into(), ..Package::default() }
+    }
+
+    #[test]
+    fn a_distribution_without_packages_is_not_known() {
+        let told = |facts: &Facts| {
+            let obstacles = distribution_obstacles(facts, TODAY);
+            obstacles.into_iter().map(|o| format!("{}: {}", o.what, o.why)).collect::<String>()
+        };
+        let mut facts = bookworm();
+        assert!(told(&facts).starts_with("packages: no package database was found"));
+        for database in [Database::Dpkg, Database::Rpm, Database::Apk] {
+            facts.database = Reading::Found(database);
+            facts.packages = Vec::new();
+            assert!(told(&facts).contains("names no package"));
+            facts.packages = vec![package("a")];
+            assert_eq!(told(&facts), "");
+        }
+        facts.packages = Vec::new();
+        facts.database = Reading::Unknown(Obstacle::new("x", "told elsewhere"));
+        assert_eq!(told(&facts), "");
+    }
+
+    #[test]
+    fn what_no_archive_knows_is_unknown_and_named() {
+        let names = ["a", "kubectl", "gcloud", "x", "y"];
+        let mut facts = bookworm();
+        facts.packages = names.map(package).to_vec();
+        let unlisted = names[1..].iter().map(|name| ((*name).into(), String::new())).collect();
+        facts.archive = Reading::Found(Archive { unlisted, ..Archive::default() });
+        let findings = third_party(&facts);
+        let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+        assert_eq!((&*finding.id, finding.verdict), ("third-party:unknown", Verdict::Unknown));
+        assert_eq!(
+            &*finding.title,
+            "4 packages of unknown origin (gcloud, kubectl, x and 1 more): no archive that this machine knows has them"
+        );
+    }
+
+    #[test]
+    fn what_is_kept_back_is_said_once_and_a_hold_is_lifted_by_a_command() {
+        let mut facts = bookworm();
+        facts.packages = ["pinned", "x;reboot"].map(package).to_vec();
+        facts.packages[1].held = true;
+        let candidate = |name: &str| Candidate {
+            name: name.into(),
+            source: name.into(),
+            version: "2".into(),
+            kept_back: Some("for a reason".into()),
+            ..Candidate::default()
+        };
+        let candidates = ["pinned", "x;reboot"].map(candidate).to_vec();
+        facts.archive = Reading::Found(Archive { candidates, ..Archive::default() });
+        let findings = archive_updates(&facts, Database::Dpkg, &|_, _| Vec::new());
+        let actions: Vec<&str> = findings.iter().map(|f| &*f.action).collect();
+        assert_eq!(
+            actions,
+            ["", "apt-mark unhold 'x;reboot' && apt-get install --only-upgrade 'x;reboot'"]
+        );
+        assert!(findings.iter().all(|f| f.title.contains("for a reason")));
+    }
 }

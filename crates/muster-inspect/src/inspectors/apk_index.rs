@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, BufReader, Read};
 
-use muster_core::fact::{Archive, Candidate, Database, Facts, Index, Obstacle, Reading};
+use muster_core::fact::{Archive, Candidate, Database, Facts, Index, Obstacle, Package, Reading};
 use muster_core::time::Instant;
 use muster_version::Scheme;
 use sha1::Digest as _;
@@ -70,13 +70,25 @@ impl Inspector for ApkIndex {
             indices: Vec::new(),
             has_base: Vec::new(),
         };
+        // Of a repository without an index nobody knows what it has.
+        let mut whole = found.iter().filter(|index| index.repository.is_some()).count()
+            >= repositories.iter().filter(|repository| repository.is_remote()).count();
         for index in &found {
             if let Err(obstacle) = search.read_index(root, index) {
+                whole = false;
                 facts.obstacles.push(obstacle);
             }
         }
         search.mark_official();
+        let knows_base = search.has_base.contains(&true);
         let Search { slots, indices, .. } = search;
+        let strange = |package: &&Package| slots.get(&package.name).is_some_and(|slot| !slot.known);
+        let unlisted = if whole && knows_base {
+            let strange = facts.packages.iter().filter(strange);
+            strange.map(|p| (p.name.clone(), p.architecture.clone())).collect()
+        } else {
+            Vec::new()
+        };
         for package in &mut facts.packages {
             let Some(slot) = slots.get(&package.name) else { continue };
             let offering = || {
@@ -94,7 +106,7 @@ impl Inspector for ApkIndex {
         let mut candidates: Vec<Candidate> =
             slots.into_values().filter_map(|slot| slot.best.or(slot.blocked)).collect();
         candidates.sort();
-        facts.archive = Reading::Found(Archive { indices, candidates });
+        facts.archive = Reading::Found(Archive { indices, candidates, unlisted });
     }
 }
 
@@ -282,6 +294,8 @@ struct Slot {
     version: String,
     tag: Option<String>,
     held: bool,
+    /// Whether an index offers it in any version.
+    known: bool,
     /// The indices that offer the installed version.
     origins: Vec<usize>,
     best: Option<Candidate>,
@@ -339,9 +353,10 @@ impl Search<'_> {
         let name = found.repository.as_ref().map(Repository::name).unwrap_or_default();
         let tag = found.repository.as_ref().and_then(|repository| repository.tag.clone());
         let number = self.indices.len();
-        let (mut newest, mut has_base) = (None, false);
+        let (mut newest, mut has_base, mut empty) = (None, false, true);
         let read = unpacked(&mut *content).and_then(|input| {
             read_apkindex(input, |offer| {
+                empty = false;
                 newest = newest.max(offer.built);
                 has_base |= BASE.contains(&offer.name.as_str());
                 self.consider(&offer, &name, tag.as_deref(), number);
@@ -362,7 +377,12 @@ impl Search<'_> {
             ..Index::default()
         });
         self.has_base.push(has_base);
-        read.map_err(|error| Obstacle::new(&found.path, format!("cannot be read: {error}")))
+        let why = match read {
+            Err(error) => format!("cannot be read: {error}"),
+            Ok(()) if empty => "names no package; run `apk update`".to_owned(),
+            Ok(()) => return Ok(()),
+        };
+        Err(Obstacle::new(&found.path, why))
     }
 
     /// Tells Alpine's own repositories: they lie beside the one that has the base of the distribution.
@@ -387,6 +407,7 @@ impl Search<'_> {
 
     fn consider(&mut self, offer: &Offer, repository: &str, tag: Option<&str>, index: usize) {
         let Some(slot) = self.slots.get_mut(&offer.name) else { return };
+        slot.known = true;
         let fits = slot.architecture == offer.architecture
             || offer.architecture == "noarch"
             || slot.architecture == "noarch";
@@ -549,6 +570,27 @@ mod tests {
     #[test]
     fn an_index_is_named_by_its_address() {
         assert_eq!(file_of(MAIN), "/var/cache/apk/APKINDEX.2c4ac24e.tar.gz");
+    }
+
+    #[test]
+    fn what_no_repository_has_is_named_while_all_indices_are_there() {
+        let community = "http://dl-cdn.alpinelinux.org/alpine/v3.12/community";
+        let files = |repositories: &str, index: Vec<u8>| {
+            Files::default().with("/etc/apk/repositories", repositories).with(&file_of(MAIN), index)
+        };
+        let unlisted = |files: &Files| {
+            let facts = inspect(files, &[("musl", "0-r9"), ("till", "1-r0")]);
+            let names =
+                facts.archive.found().unwrap().unlisted.iter().map(|(name, _)| name.clone());
+            (names.collect::<Vec<_>>(), facts.obstacles.len())
+        };
+        let main = || index_of(&stanza("musl", "1-r0"));
+        assert_eq!(unlisted(&files(MAIN, main())), (vec!["till".to_owned()], 0));
+        assert_eq!(unlisted(&files(&format!("{MAIN}\n{community}\n"), main())), (vec![], 0));
+        // An index without a package is no index, and one that is cut is none either.
+        assert_eq!(unlisted(&files(MAIN, index_of(""))), (vec![], 1));
+        let cut = main()[..main().len() - 9].to_vec();
+        assert_eq!(unlisted(&files(MAIN, cut)), (vec![], 1));
     }
 
     #[test]

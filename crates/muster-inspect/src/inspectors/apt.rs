@@ -39,6 +39,9 @@ use sums::Vouched;
 /// Where apt keeps its lists.
 const LISTS: &str = "var/lib/apt/lists";
 
+/// Packages that no Debian and no relative of it is without.
+const BASE: [&str; 4] = ["base-files", "dpkg", "libc6", "bash"];
+
 /// How often the indices are read again for what new packages need in turn.
 const PASSES: usize = 8;
 
@@ -417,13 +420,14 @@ fn compare(
     let mut wanted = Wanted::default();
     for package in &facts.packages {
         wanted.names.insert(package.name.as_bytes().to_vec());
+        wanted.sources.insert(package.source().as_bytes().to_vec());
         if let Some(release) = package.name.strip_prefix("linux-image-") {
             wanted.names.insert(format!("linux-image-unsigned-{release}").into_bytes());
             wanted.names.insert(format!("linux-modules-{release}").into_bytes());
         }
     }
-    read_all(root, lists, &mut pool, &wanted, true, facts);
-    set_origins(&pool, lists, facts);
+    let whole = read_all(root, lists, &mut pool, &wanted, true, facts);
+    let unlisted = set_origins(&pool, lists, facts);
     prove_kernels(&pool, lists, facts);
     let market = Market { pool: &pool, pins: &pins, lists, machine, conf };
     let chosen: Vec<Chosen> =
@@ -438,10 +442,12 @@ fn compare(
         })
         .collect();
     candidates.sort();
-    Archive { indices: lists.indices.clone(), candidates }
+    // What stands in none of the indices may stand in the part that is damaged.
+    let unlisted = if whole && lists.obstacles.is_empty() { unlisted } else { Vec::new() };
+    Archive { indices: lists.indices.clone(), candidates, unlisted }
 }
 
-/// Reads every index for what is wanted; the first time also whether each is whole.
+/// Reads every index for what is wanted, the first time also whether each is whole; true when nothing was in the way.
 fn read_all(
     root: &dyn Root,
     lists: &Lists,
@@ -449,32 +455,56 @@ fn read_all(
     wanted: &Wanted,
     first: bool,
     facts: &mut Facts,
-) {
+) -> bool {
+    let mut whole = true;
     for (at, index) in lists.indices.iter().enumerate() {
         let vouched = lists.vouched.get(at).filter(|_| first);
-        if let Err(obstacle) = pool.read(root, &index.file, at, wanted, vouched)
-            && !facts.obstacles.contains(&obstacle)
-        {
+        let Err(obstacle) = pool.read(root, &index.file, at, wanted, vouched) else { continue };
+        whole = false;
+        if !facts.obstacles.contains(&obstacle) {
             facts.obstacles.push(obstacle);
         }
     }
+    whole
 }
 
-/// Tells of each installed package in which archive its version stands.
-fn set_origins(pool: &Pool, lists: &Lists, facts: &mut Facts) {
+/// Tells of each installed package in which archive its version stands, and returns those that no archive knows.
+///
+/// A version that stands nowhere is still of the archive that has another version of the package: it was outdated. The
+/// distributor counts first, and counts too where it has another package of the same source, as of a kernel that was
+/// superseded. All this holds only if the indices know the base of the distribution: others say too little.
+fn set_origins(pool: &Pool, lists: &Lists, facts: &mut Facts) -> Vec<(String, String)> {
+    let index_at = |at: usize| lists.indices.get(at);
+    let official = |at: usize| index_at(at).is_some_and(|index| index.official);
+    let said = |index: &Index| {
+        let said = [&index.origin, &index.label, &index.site];
+        said.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default()
+    };
+    let knows_base = BASE.iter().any(|name| pool.indices_of(name).any(official));
+    let mut unlisted = Vec::new();
     for package in &mut facts.packages {
         let offer = pool
             .offers(&package.name, &package.architecture)
             .iter()
             .find(|offer| same(&offer.version, &package.version));
-        let Some(offer) = offer else { continue };
-        let indices = || offer.indices.iter().filter_map(|at| lists.indices.get(*at));
-        let index = indices().find(|index| index.official).or_else(|| indices().next());
-        package.origin = index.map(|index| {
-            let said = [&index.origin, &index.label, &index.site];
-            said.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default()
-        });
+        if let Some(offer) = offer {
+            let indices = || offer.indices.iter().filter_map(|at| index_at(*at));
+            let index = indices().find(|index| index.official).or_else(|| indices().next());
+            package.origin = index.map(said);
+            continue;
+        }
+        if !knows_base
+            || pool.indices_of(&package.name).any(official)
+            || pool.indices_of_source(package.source()).any(official)
+        {
+            continue;
+        }
+        match pool.indices_of(&package.name).find_map(index_at) {
+            Some(index) => package.origin = Some(said(index)),
+            None => unlisted.push((package.name.clone(), package.architecture.clone())),
+        }
     }
+    unlisted
 }
 
 /// Notes which source the archive says a kernel image was built from.
@@ -876,7 +906,7 @@ fn take_newcomers(
         }
         looked_up.extend(names.iter().cloned());
         let mut found = Pool::new(&market.machine.native);
-        let wanted = Wanted { names, providers: true };
+        let wanted = Wanted { names, providers: true, ..Wanted::default() };
         read_all(root, market.lists, &mut found, &wanted, false, facts);
         let mut newcomers: Vec<_> = found.packages().collect();
         newcomers.sort_by_key(|(name, architecture, _)| (*name, *architecture));

@@ -111,6 +111,7 @@ impl Inspector for Dnf {
             search.read_updateinfo(root, cache);
         }
         search.mark_official();
+        let unlisted = search.unlisted();
         let Search { slots, indices, mut obstacles, unjudged, .. } = search;
         if unjudged > 0 {
             let why = format!(
@@ -120,6 +121,9 @@ impl Inspector for Dnf {
         }
         facts.obstacles.append(&mut obstacles);
         settle(facts, &slots, indices, &config);
+        if let Reading::Found(archive) = &mut facts.archive {
+            archive.unlisted = unlisted;
+        }
     }
 }
 
@@ -152,7 +156,7 @@ fn settle(facts: &mut Facts, slots: &Slots, indices: Vec<Index>, config: &Config
         .map(|p| p.candidate.clone())
         .collect();
     candidates.sort();
-    facts.archive = Reading::Found(Archive { indices, candidates });
+    facts.archive = Reading::Found(Archive { indices, candidates, ..Archive::default() });
 }
 
 /// The metadata of one repository in a cache.
@@ -279,6 +283,8 @@ struct Slot {
     /// `nodejs:18`, where it is modular and labelled.
     stream: Option<String>,
     modular: bool,
+    /// Whether a repository offers it in any version.
+    known: bool,
     /// The priority of the repository that has the say over this name.
     claimed: Option<i64>,
     best: Option<Pick>,
@@ -437,6 +443,20 @@ impl<'c> Search<'c> {
         }
     }
 
+    /// Returns the installed packages that no repository has, unless the repositories say too little to tell.
+    fn unlisted(&self) -> Vec<(String, String)> {
+        let known = |name: &str| {
+            self.slots.get(name).is_some_and(|slots| slots.iter().any(|slot| slot.known))
+        };
+        if !self.obstacles.is_empty() || !BASE.iter().any(|name| known(name)) {
+            return Vec::new();
+        }
+        let unknown = self.slots.iter().filter(|(name, _)| !known(name));
+        unknown
+            .flat_map(|(name, slots)| slots.iter().map(|s| (name.clone(), s.architecture.clone())))
+            .collect()
+    }
+
     fn count_vendor(&mut self, offer: &Offer) {
         if offer.vendor.is_empty() {
             return;
@@ -470,6 +490,9 @@ impl<'c> Search<'c> {
     /// Weighs an offer against what is installed.
     fn consider(&mut self, offer: &Offer, repository: &Repository, index: usize) {
         let Some(slots) = self.slots.get_mut(&offer.name) else { return };
+        for slot in slots.iter_mut() {
+            slot.known = true;
+        }
         let version = offer.evr();
         let excluded = exclusion(self.config, repository, offer);
         for slot in slots.iter_mut().filter(|slot| fits(&slot.architecture, &offer.architecture)) {

@@ -476,6 +476,7 @@ mod tests {
         let archive = Archive {
             indices: vec![index],
             candidates: vec![candidate("i686"), candidate("x86_64")],
+            ..Archive::default()
         };
         let troubles = inspect(&repo(), Database::Rpm, &["dnf"], Reading::Found(archive));
         assert_eq!(troubles[1..], ["held bash: dnf versionlock delete bash"]);

@@ -1,14 +1,17 @@
 //! Where installed packages come from, where no index says it.
 //!
 //! The inspectors of the archives' indices have set [`Package::origin`] of every package whose installed version stands
-//! in one. For the others only the database's own word counts (rpm's `Vendor`, dpkg's `Origin`), and only while there
-//! are no indices: with indices, a version that stands in none of them is of no known archive. Nothing is guessed from
-//! the form of a version. A builder is the distributor's own if it also built the packages that no system of it is
-//! without, or bears the name of the distribution or of a relative (`Origin: debian` within Ubuntu).
+//! in one, and named those that none of the indices knows. For these, and for all while there are no indices, only the
+//! database's own word counts (rpm's `Vendor`, dpkg's `Origin`). Nothing is guessed from the form of a version, nor from
+//! the maintainer: anybody may maintain a package of Debian. A builder is the distributor's own if it also built the
+//! packages that no system of it is without, or bears the name of the distribution or of a relative (`Origin: debian`
+//! within Ubuntu); what the distributor of an rpm system built, and dropped since, is no stranger's.
 //!
 //! [`Package::origin`]: muster_core::fact::Package::origin
 
-use muster_core::fact::{Database, Facts, Reading};
+use std::collections::HashSet;
+
+use muster_core::fact::{Database, Facts, Package, Reading};
 
 use crate::Inspector;
 use crate::root::Root;
@@ -26,12 +29,34 @@ impl Inspector for Origins {
     }
 
     fn inspect(&self, _root: &dyn Root, facts: &mut Facts) {
-        if matches!(&facts.archive, Reading::Found(archive) if !archive.indices.is_empty()) {
+        let home = Home::of(facts);
+        let Facts { archive, packages, database, .. } = facts;
+        let foreign = |package: &Package| package.vendor.clone().filter(|vendor| !home.is(vendor));
+        let archive = match archive {
+            Reading::Found(archive) if !archive.indices.is_empty() => archive,
+            _ => {
+                for package in packages.iter_mut().filter(|package| package.origin.is_none()) {
+                    package.origin = foreign(package);
+                }
+                return;
+            }
+        };
+        let unlisted: HashSet<(String, String)> =
+            std::mem::take(&mut archive.unlisted).into_iter().collect();
+        if unlisted.is_empty() {
             return;
         }
-        let home = Home::of(facts);
-        for package in facts.packages.iter_mut().filter(|package| package.origin.is_none()) {
-            package.origin = package.vendor.clone().filter(|vendor| !home.is(vendor));
+        for package in packages {
+            let key = (package.name.clone(), package.architecture.clone());
+            if !unlisted.contains(&key) {
+                continue;
+            }
+            package.origin = foreign(package);
+            // Every rpm says who built it.
+            let own = *database == Reading::Found(Database::Rpm) && package.vendor.is_some();
+            if package.origin.is_none() && !own {
+                archive.unlisted.push(key);
+            }
         }
     }
 }
@@ -72,7 +97,7 @@ impl Home {
 
 #[cfg(test)]
 mod tests {
-    use muster_core::fact::{Archive, Facts, Index, Package, Reading};
+    use muster_core::fact::{Archive, Database, Facts, Index, Package, Reading};
 
     use super::Origins;
     use crate::Inspector as _;
@@ -104,7 +129,33 @@ mod tests {
     fn the_database_is_believed_only_where_no_index_could_tell() {
         let said = |text: &str| Some(text.to_owned());
         assert_eq!(origins(facts(Reading::Absent)), [None, None, said("Red Hat"), None, said("y")]);
-        let archive = Archive { indices: vec![Index::default()], candidates: Vec::new() };
+        let archive = Archive { indices: vec![Index::default()], ..Archive::default() };
         assert_eq!(origins(facts(Reading::Found(archive))), [None, None, None, None, said("y")]);
+    }
+
+    #[test]
+    fn what_no_index_knows_is_of_its_builder_or_of_nobody() {
+        let unlisted = ["own", "theirs", "nameless"].map(|name| (name.into(), String::new()));
+        for (database, left) in [
+            (Database::Rpm, &["nameless"][..]),
+            // dpkg's field is the distributor's word for its own packages only in its own archives.
+            (Database::Dpkg, &["own", "nameless"]),
+        ] {
+            let archive = Archive {
+                indices: vec![Index::default()],
+                unlisted: unlisted.to_vec(),
+                ..Archive::default()
+            };
+            let mut facts = facts(Reading::Found(archive));
+            facts.database = Reading::Found(database);
+            for (package, name) in facts.packages[1..].iter_mut().zip(["own", "theirs", "nameless"])
+            {
+                package.name = name.into();
+            }
+            Origins.inspect(&Files::default(), &mut facts);
+            assert_eq!(facts.packages[2].origin.as_deref(), Some("Red Hat"));
+            let unlisted = &facts.archive.found().unwrap().unlisted;
+            assert_eq!(unlisted.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), left);
+        }
     }
 }

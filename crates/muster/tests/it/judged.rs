@@ -124,6 +124,68 @@ fn the_server_of_august_2007_is_red_in_every_line() {
     assert!(alone["sentence"].as_str().unwrap().contains("out of support"), "{alone:#}");
 }
 
+/// Stanzas of an index for everything that [`servers::debian`] has, in its versions or newer ones.
+fn debian_offers() -> String {
+    [
+        servers::offer("dpkg", "1.21.22", ""),
+        servers::offer("libharbour1", "2.0-1", "harbour"),
+        servers::offer("quay", "1:4.2-3", ""),
+        servers::offer("linux-libc-dev", "6.1.66-1", "linux"),
+    ]
+    .concat()
+}
+
+#[test]
+fn packages_that_no_archive_knows_are_named_and_never_clean() {
+    let root = servers::debian();
+    servers::with_lists(&root, &debian_offers(), "");
+    let known = inspect(&root, None, &[]).is(1).json();
+    assert_eq!(findings(&known, "third-party").len(), 0, "{known:#}");
+    let status = std::fs::read_to_string(root.at("var/lib/dpkg/status")).unwrap();
+    // Nobody's; and one that an upgrade of the release left behind, whose source lives on.
+    let more =
+        stanza("kubectl", "1:528.0.0-0", "", "") + &stanza("libharbour0", "1.0-1", "harbour", "");
+    root.write("var/lib/dpkg/status", status + &more);
+    let answer = inspect(&root, None, &[]).is(1).json();
+    let strange = findings(&answer, "third-party");
+    assert_eq!(strange.len(), 1, "{answer:#}");
+    assert_eq!(
+        (&strange[0]["origin"], &strange[0]["verdict"]),
+        (&"unknown".into(), &"unknown".into())
+    );
+    assert_eq!(strange[0]["packages"].as_array().unwrap().len(), 1, "{answer:#}");
+    assert_eq!(strange[0]["packages"][0]["name"], "kubectl");
+}
+
+#[test]
+fn a_distribution_without_a_package_database_is_unknown() {
+    let alma = "ID=almalinux\nVERSION_ID=\"9.4\"\n";
+    let alpine = "ID=alpine\nVERSION_ID=3.20.0\n";
+    for (os_release, empty) in [
+        (servers::BOOKWORM, None),
+        (servers::BOOKWORM, Some("var/lib/dpkg/status")),
+        (alma, None),
+        (alpine, None),
+        (alpine, Some("lib/apk/db/installed")),
+    ] {
+        let root = Folder::new();
+        root.write("etc/os-release", os_release);
+        if let Some(empty) = empty {
+            root.write(empty, "");
+        }
+        // Indices do not stand in for it.
+        if os_release == servers::BOOKWORM {
+            servers::with_lists(&root, &debian_offers(), "");
+        }
+        let answer = inspect(&root, None, &[]).is(1).json();
+        let told = answer["unknown"].to_string();
+        let names = ["no package database", "is empty: it names no package"];
+        assert!(names.iter().any(|words| told.contains(words)), "{os_release}: {told}");
+        assert!(!told.contains("there are none on this machine"), "{told}");
+        assert!(!told.contains("package manager's update"), "{told}");
+    }
+}
+
 #[test]
 fn a_package_from_elsewhere_is_named_as_one() {
     let root = servers::debian();
@@ -132,7 +194,7 @@ fn a_package_from_elsewhere_is_named_as_one() {
         "var/lib/dpkg/status",
         std::fs::read_to_string(root.at("var/lib/dpkg/status")).unwrap() + &kept,
     );
-    servers::with_lists(&root, &servers::offer("dpkg", "1.21.22", ""), "");
+    servers::with_lists(&root, &debian_offers(), "");
     let list = "var/lib/apt/lists/apt.example.org_wiki_dists_stable";
     let foreign = servers::offer("wiki-farm", "0.9-1", "");
     root.write("etc/apt/sources.list.d/wiki.list", "deb http://apt.example.org/wiki stable main\n")

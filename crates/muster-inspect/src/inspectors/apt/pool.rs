@@ -4,7 +4,7 @@
 //! Debian's main index some hundred. Versions are merged over all indices that offer them.
 
 use core::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{self, Read};
 
 use memchr::memmem;
@@ -41,6 +41,8 @@ pub(super) struct Offer {
 pub(super) struct Pool {
     native: String,
     offers: HashMap<String, Vec<(String, Vec<Offer>)>>,
+    /// Of the sources that are looked for: the indices that hold a package of each.
+    sources: HashMap<String, BTreeSet<usize>>,
     count: usize,
 }
 
@@ -51,6 +53,8 @@ pub(super) struct Wanted {
     pub(super) names: HashSet<Vec<u8>>,
     /// Whether packages that provide one of the names are wanted too.
     pub(super) providers: bool,
+    /// Sources by name: only whether there is anything of them.
+    pub(super) sources: HashSet<Vec<u8>>,
 }
 
 impl Pool {
@@ -80,6 +84,17 @@ impl Pool {
                 (name.as_str(), architecture.as_str(), offers.as_slice())
             })
         })
+    }
+
+    /// Returns the indices that offer a package in any version, for any architecture.
+    pub(super) fn indices_of(&self, name: &str) -> impl Iterator<Item = usize> {
+        let all = self.offers.get(name).into_iter().flatten();
+        all.flat_map(|(_, offers)| offers).flat_map(|offer| offer.indices.iter().copied())
+    }
+
+    /// Returns the indices that hold a package of a source that was looked for.
+    pub(super) fn indices_of_source(&self, source: &str) -> impl Iterator<Item = usize> {
+        self.sources.get(source).into_iter().flatten().copied()
     }
 
     /// Reads one index for what is wanted. With what its Release file says of it, it is held against that; what it
@@ -147,6 +162,7 @@ impl Pool {
         wanted: &Wanted,
     ) -> io::Result<usize> {
         let provides = memmem::Finder::new(b"\nProvides:");
+        let source = memmem::Finder::new(b"\nSource:");
         let mut nameless = 0;
         each_stanza(stanzas, |stanza| {
             let Some(name) = package(stanza) else {
@@ -160,6 +176,13 @@ impl Pool {
                             .any(|name| wanted.names.contains(name.as_bytes()))
                     })
             };
+            if !wanted.sources.is_empty() {
+                let said = source.find(stanza).and_then(|at| stanza.get(at + 8..));
+                let source = said.and_then(first_word).unwrap_or(name);
+                if wanted.sources.contains(source) {
+                    self.sources.entry(text_of(source)).or_default().insert(index);
+                }
+            }
             if wanted.names.contains(name) || provider() {
                 self.take(&text_of(name), stanza, index);
             }
@@ -218,6 +241,12 @@ impl Pool {
         offer.indices.push(index);
         offers.push(offer);
     }
+}
+
+/// Returns the first word of the line at the start of a text.
+fn first_word(text: &[u8]) -> Option<&[u8]> {
+    let line = text.split(|b| *b == b'\n').next()?;
+    line.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())
 }
 
 /// Returns the names in a `Provides` field at the start of a text.

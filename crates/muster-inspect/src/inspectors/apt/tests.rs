@@ -434,6 +434,53 @@ fn the_security_pocket_is_told_apart() {
     assert!(troubles(&facts).is_empty(), "{:?}", facts.troubles);
 }
 
+/// Outdated, superseded and strange are three things.
+#[test]
+fn a_package_that_no_archive_knows_is_named() {
+    let main = stanza("dpkg", "2", "")
+        + &stanza(
+            "linux-image-6.1.0-44-amd64",
+            "6.1.164-1",
+            "Source: linux-signed-amd64 (6.1+2)\n",
+        )
+        + &stanza("libssl3", "3", "Source: openssl\n");
+    let shop = "var/lib/apt/lists/shop.example.org_dists_s_";
+    let shop_index = stanza("till", "2", "") + &stanza("lone", "1", "Source: counter\n");
+    let installed = [
+        ("dpkg", "1"),
+        ("linux-image-6.1.0-18-amd64", "6.1.76-1"),
+        ("libssl1.1", "1.1.1w-0"),
+        ("till", "1"),
+        ("counter", "1"),
+        ("kubectl", "1:528"),
+    ];
+    let named = |lists: &[(String, String)]| {
+        let facts = run(lists, &installed, |root, facts| {
+            root.put("etc/apt/sources.list.d/shop.list", b"deb http://shop.example.org s main\n");
+            let vouching = release(&shop_index).replace("Origin: Debian", "Origin: Shop");
+            root.put(&format!("{shop}InRelease"), vouching.as_bytes());
+            root.put(&format!("{shop}main_binary-amd64_Packages"), shop_index.as_bytes());
+            facts.packages[1].source = Some("linux-signed-amd64".into());
+            facts.packages[2].source = Some("openssl".into());
+        });
+        let unlisted = facts.archive.found().unwrap().unlisted.clone();
+        let of_shop: Vec<String> = facts
+            .packages
+            .into_iter()
+            .filter(|p| p.origin.as_deref() == Some("Shop"))
+            .map(|p| p.name)
+            .collect();
+        (of_shop, unlisted.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
+    };
+    let own = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    assert_eq!(named(&lists(&main, "")), (own(&["till"]), own(&["counter", "kubectl"])));
+    // Where the base of the distribution is not known, or an index is damaged, the indices say too little.
+    let (without_base, mut damaged) = (lists(&stanza("libssl3", "3", ""), ""), lists(&main, ""));
+    damaged[3].1.push('x');
+    assert_eq!(named(&without_base), (own(&[]), own(&[])));
+    assert_eq!(named(&damaged), (own(&["till"]), own(&[])));
+}
+
 #[test]
 fn what_keeps_an_upgrade_back_is_said() {
     let main = stanza("a", "2", "Depends: nowhere\n")

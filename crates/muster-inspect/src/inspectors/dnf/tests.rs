@@ -152,6 +152,20 @@ fn repositories_that_are_off_or_come_later_have_no_say() {
 }
 
 #[test]
+fn what_no_repository_has_is_named() {
+    let named = |offers: &[String]| {
+        let files = Files::default().with("/etc/yum.repos.d/a.repo", REPO);
+        let files = cached(files, "baseos", offers, "", "");
+        let facts = inspect(&files, vec![package("bash", "5-1"), package("agent", "1-1")]);
+        archive(&facts).unlisted.clone()
+    };
+    let agent = ("agent".to_owned(), "x86_64".to_owned());
+    assert_eq!(named(&[offer("bash", "0", "6", "1")]), [agent]);
+    // Without the base of the distribution the repositories say too little.
+    assert_eq!(named(&[offer("vim", "0", "6", "1")]), []);
+}
+
+#[test]
 fn what_is_excluded_or_locked_is_kept_back() {
     let files = Files::default()
         .with("/etc/yum.repos.d/a.repo", REPO)
