@@ -13,7 +13,7 @@ mod relations;
 mod release;
 mod resolve;
 mod sources;
-mod sums;
+pub(super) mod sums;
 
 use core::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};

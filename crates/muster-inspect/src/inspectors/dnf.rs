@@ -1,6 +1,7 @@
 //! What the archives of an rpm system offer, by the metadata that dnf or yum left in its cache
 //! (dnf.conf(5), dnf4's and dnf5's `cachedir`, yum's).
 //!
+//! Each file is held against the size and the sum that `repomd.xml` states.
 //! For each installed name and architecture it finds the newest version over the enabled repositories, as the package
 //! manager would: priorities, exclusions and version locks count, and advisories of `updateinfo.xml` are tied to it.
 //!
@@ -25,6 +26,7 @@ use crate::unpack::{Limits, unpack};
 
 use self::config::{Config, Exclusion, Repository, matches, read_config};
 use self::repodata::{Offer, Repomd, read_modules, read_primary, read_repomd, read_updateinfo};
+use super::apt::sums::{Listed, Summed};
 use super::rpmdb::header::split_source_rpm;
 
 /// Where dnf 4, dnf 5 and yum keep what they fetched.
@@ -372,7 +374,12 @@ impl<'c> Search<'c> {
     ) -> Option<(String, Box<dyn Content>)> {
         let path = format!("{}/{}", cache.folder, cache.repomd.file(kind)?);
         match root.open(&path) {
-            Reading::Found(content) => return Some((path, content)),
+            Reading::Found(mut content) => {
+                if let Some(listed) = cache.repomd.listed(kind) {
+                    self.obstacles.extend(damage(&path, &mut *content, &listed));
+                }
+                return Some((path, content));
+            }
             Reading::Unknown(obstacle) => self.obstacles.push(obstacle),
             // dnf fetches lists of files and the like on demand, so that only the packages are missed.
             Reading::Absent if kind == "primary" => {
@@ -589,6 +596,21 @@ impl Slot {
             candidate.security_version = Some(version);
         }
     }
+}
+
+/// Holds a file against what repomd.xml says of it, and goes back to its start.
+fn damage(path: &str, content: &mut dyn Content, listed: &Listed) -> Option<Obstacle> {
+    let mut summed = Summed::new(&mut *content, Some(listed));
+    let read = io::copy(&mut summed, &mut io::sink());
+    let differs = summed.differs(listed);
+    let why = match (read.and_then(|_| content.seek(SeekFrom::Start(0))), differs) {
+        (Err(error), _) => format!("cannot be read to its end: {error}"),
+        (Ok(_), Some(differs)) => {
+            format!("{differs} that repomd.xml states: it is damaged, or of another day")
+        }
+        (Ok(_), None) => return None,
+    };
+    Some(Obstacle::new(path, format!("{why}; run `dnf makecache --refresh`")))
 }
 
 /// Tells whether a package may be replaced by one of that architecture: its own, or to or from none.

@@ -1,5 +1,5 @@
 //! Whether an index is whole: held against the length and the sum that its Release file states (the Debian repository
-//! format, "MD5Sum, SHA1, SHA256").
+//! format, "MD5Sum, SHA1, SHA256"), or the repomd.xml of an rpm repository.
 //!
 //! That shows damage, not forgery: whoever can write the lists can write the Release file too, and signatures are
 //! apt's to check. MD5 sums are not reckoned; where a Release file has nothing better only the length counts.
@@ -10,16 +10,16 @@ use sha2::Digest as _;
 
 /// What a Release file says of one of its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Listed {
-    pub(super) size: u64,
+pub(in crate::inspectors) struct Listed {
+    pub(in crate::inspectors) size: u64,
     /// The sum in hexadecimal, and the kind.
-    pub(super) sum: String,
-    pub(super) kind: Kind,
+    pub(in crate::inspectors) sum: String,
+    pub(in crate::inspectors) kind: Kind,
 }
 
 /// The kinds of sums, in the names of the fields that state them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(super) enum Kind {
+pub(in crate::inspectors) enum Kind {
     Sha256,
     Sha512,
     Sha1,
@@ -75,7 +75,7 @@ impl Vouched {
 }
 
 /// A reader that counts and sums what passes through it.
-pub(super) struct Summed<R> {
+pub(in crate::inspectors) struct Summed<R> {
     inner: R,
     length: u64,
     /// The last byte that passed.
@@ -92,7 +92,7 @@ enum Sum {
 
 impl<R: Read> Summed<R> {
     /// Sums what is needed to compare it with what is listed.
-    pub(super) fn new(inner: R, listed: Option<&Listed>) -> Self {
+    pub(in crate::inspectors) fn new(inner: R, listed: Option<&Listed>) -> Self {
         let sum = match listed.map(|listed| listed.kind) {
             Some(Kind::Sha256) => Sum::Sha256(sha2::Sha256::new()),
             Some(Kind::Sha512) => Sum::Sha512(sha2::Sha512::new()),
@@ -113,7 +113,7 @@ impl<R: Read> Summed<R> {
     }
 
     /// Says how what passed differs from what is listed.
-    pub(super) fn differs(self, listed: &Listed) -> Option<String> {
+    pub(in crate::inspectors) fn differs(self, listed: &Listed) -> Option<String> {
         if self.length != listed.size {
             return Some(format!("has {} bytes and not the {}", self.length, listed.size));
         }

@@ -11,6 +11,8 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use thiserror::Error;
 
+use crate::inspectors::apt::sums::{Kind, Listed};
+
 /// How long one piece of XML may be: a changelog or a list of files is far shorter.
 const MAX_PIECE: usize = 1 << 20;
 /// How deep elements may lie in each other.
@@ -205,27 +207,64 @@ fn attribute(start: &BytesStart<'_>, name: &str) -> String {
 pub struct Repomd {
     /// When the repository was made.
     pub date: Option<Instant>,
-    /// The files, by their kind (`primary`), each with its place in the repository.
-    pub files: Vec<(String, String)>,
+    files: Vec<Entry>,
+}
+
+/// A file of a repository.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Entry {
+    /// `primary`, `updateinfo`.
+    kind: String,
+    /// Its place in the repository.
+    place: String,
+    sum: Option<(Kind, String)>,
+    size: Option<u64>,
 }
 
 impl Repomd {
     /// Returns the name of the file of a kind, without its folders.
     pub fn file(&self, kind: &str) -> Option<&str> {
-        let (_, place) = self.files.iter().find(|(k, _)| k == kind)?;
+        let place = &self.entry(kind)?.place;
         place.rsplit('/').next().filter(|name| !name.is_empty() && *name != "..")
+    }
+
+    /// Returns what it says of the file of a kind, as it lies packed, where it says it.
+    pub(in crate::inspectors) fn listed(&self, kind: &str) -> Option<Listed> {
+        let entry = self.entry(kind)?;
+        let (kind, sum) = entry.sum.clone()?;
+        Some(Listed { size: entry.size?, sum, kind })
+    }
+
+    fn entry(&self, kind: &str) -> Option<&Entry> {
+        self.files.iter().find(|entry| entry.kind == kind && !entry.place.is_empty())
     }
 }
 
 /// Reads `repomd.xml`.
 pub fn read_repomd(input: impl Read) -> Result<Repomd, RepodataError> {
     let mut repomd = Repomd::default();
-    let mut kind = String::new();
+    let mut kind = None;
     let mut newest = 0_i64;
     each(input, |piece| match piece {
-        Piece::Start("data", start) => kind = attribute(start, "type"),
-        Piece::Start("location", start) if repomd.files.len() < 100 => {
-            repomd.files.push((kind.clone(), attribute(start, "href")));
+        Piece::Start("data", start) if repomd.files.len() < 100 => {
+            let kind = attribute(start, "type");
+            repomd.files.push(Entry { kind, ..Entry::default() });
+        }
+        Piece::Start("checksum", start) => kind = kind_of(&attribute(start, "type")),
+        Piece::Start("location", start) => {
+            if let Some(entry) = repomd.files.last_mut() {
+                entry.place = attribute(start, "href");
+            }
+        }
+        Piece::End("checksum", text) => {
+            if let Some(entry) = repomd.files.last_mut() {
+                entry.sum = Some((kind.unwrap_or_default(), text.to_owned()));
+            }
+        }
+        Piece::End("size", text) => {
+            if let Some(entry) = repomd.files.last_mut() {
+                entry.size = text.parse().ok();
+            }
         }
         Piece::End("revision", text) => repomd.date = revision(text),
         Piece::End("timestamp", text) => newest = newest.max(seconds(text).unwrap_or(0)),
@@ -235,6 +274,16 @@ pub fn read_repomd(input: impl Read) -> Result<Repomd, RepodataError> {
         repomd.date = Instant::from_second(newest).ok();
     }
     Ok(repomd)
+}
+
+/// Returns the kind of sum by createrepo's name for it; of others only the size counts.
+fn kind_of(name: &str) -> Option<Kind> {
+    match name {
+        "sha256" => Some(Kind::Sha256),
+        "sha512" => Some(Kind::Sha512),
+        "sha" | "sha1" => Some(Kind::Sha1),
+        _ => None,
+    }
 }
 
 fn seconds(text: &str) -> Option<i64> {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use muster_core::fact::{Archive, Candidate, Database, Facts, Package, Reading};
+use sha2::Digest as _;
 
 use super::{Dnf, lock_name, repository_id};
 use crate::Inspector as _;
@@ -149,6 +150,38 @@ fn repositories_that_are_off_or_come_later_have_no_say() {
     let facts = inspect(&files, vec![package("bash", "1-1"), package("vim", "1-1")]);
     assert_eq!(offered(&facts), [("bash", "2-1"), ("vim", "3-1")]);
     assert_eq!(archive(&facts).indices.len(), 2);
+}
+
+#[test]
+fn metadata_that_is_not_what_repomd_says_is_an_obstacle() {
+    let folder = "/var/cache/dnf/baseos-0123456789abcdef/repodata";
+    let primary = |version: &str| {
+        format!("<metadata xmlns:rpm='r'>{}</metadata>", offer("bash", "0", version, "1"))
+    };
+    let whole = primary("6");
+    let sum: String =
+        sha2::Sha256::digest(&whole).iter().map(|byte| format!("{byte:02x}")).collect();
+    let repomd = format!(
+        "<repomd><data type='primary'><checksum type='sha256'>{sum}</checksum>\
+         <open-checksum type='sha256'>00</open-checksum><location href='repodata/p-primary.xml'/>\
+         <timestamp>1784024265</timestamp><size>{}</size><open-size>1</open-size></data></repomd>",
+        whole.len()
+    );
+    for (text, words) in [
+        (whole.clone(), None),
+        (primary("5"), Some("another SHA256 sum")),
+        (String::new(), Some("has 0 bytes")),
+        (whole.replace("</metadata>", "<!-- --></metadata>"), Some("bytes and not the")),
+    ] {
+        let files = Files::default()
+            .with("/etc/yum.repos.d/a.repo", REPO)
+            .with(&format!("{folder}/repomd.xml"), repomd.as_str())
+            .with(&format!("{folder}/p-primary.xml"), text.as_str());
+        let facts = inspect(&files, vec![package("bash", "5-1")]);
+        let said: Vec<&str> = facts.obstacles.iter().map(|o| o.why.as_str()).collect();
+        assert_eq!(said.len(), usize::from(words.is_some()), "{said:?}");
+        assert!(said.iter().all(|why| why.contains(words.unwrap_or_default())), "{said:?}");
+    }
 }
 
 #[test]
