@@ -1,5 +1,6 @@
 //! What is owed: one finding for each advisory and source package, or for each other thing.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -80,17 +81,17 @@ impl Severity {
     }
 }
 
-/// What a finding is about.
+/// What a finding is about. The rare kinds are boxed, so that those by advisories stay small.
 #[derive(Clone, Debug, PartialEq)]
 pub enum About {
     /// A missing (or missed) security patch.
     Advisory(AdvisoryFinding),
     /// A newer version lies in the archive indices on the machine.
-    ArchiveUpdate(ArchiveUpdate),
+    ArchiveUpdate(Box<ArchiveUpdate>),
     /// Nobody mends the release any more, or only for payment.
-    EndOfSupport(EndOfSupport),
+    EndOfSupport(Box<EndOfSupport>),
     /// The line of the running or installed kernel is superseded or ended.
-    KernelLine(KernelLine),
+    KernelLine(Box<KernelLine>),
     /// The system must be started again.
     Reboot(RebootOwed),
     /// Something keeps updates from arriving.
@@ -104,10 +105,23 @@ pub enum About {
 pub struct AdvisoryFinding {
     /// The vulnerabilities, most recent first where the feed tells.
     pub cves: Vec<Arc<str>>,
+    /// What it has in common with the other findings that one update closes.
+    pub patch: Arc<Patch>,
+    /// The day the fix was published.
+    pub published: Option<Date>,
+    /// The days CISA added it and set for its end, if it is known to be exploited.
+    pub exploited: Option<(Date, Option<Date>)>,
+    /// The highest likelihood of exploitation of its vulnerabilities, by EPSS.
+    pub likelihood: Option<f32>,
+}
+
+/// What the findings that one update closes have in common: they share it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patch {
     /// The source package, under the advisory's name for it.
     pub source: Arc<str>,
-    /// The packages concerned. Findings that one update closes share them.
-    pub packages: Arc<[Concerned]>,
+    /// The packages concerned.
+    pub packages: Vec<Concerned>,
     /// Where the fix is.
     pub fix: Fix,
     /// The channel that brings the fix.
@@ -118,12 +132,6 @@ pub struct AdvisoryFinding {
     pub of: Arc<[KernelObject]>,
     /// Whether only headers or documentation are installed: they cannot carry the flaw.
     pub headers_only: bool,
-    /// The day the fix was published.
-    pub published: Option<Date>,
-    /// The days CISA added it and set for its end, if it is known to be exploited.
-    pub exploited: Option<(Date, Option<Date>)>,
-    /// The highest likelihood of exploitation of its vulnerabilities, by EPSS.
-    pub likelihood: Option<f32>,
     /// The vendor's own word.
     pub word: Arc<str>,
     /// The rule by which it was judged.

@@ -1,6 +1,7 @@
 //! What a server owes besides advisories: judged from the facts and the calendar alone.
 
 use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -69,14 +70,14 @@ pub fn end_of_support(facts: &Facts, now: Instant) -> Option<Finding> {
             (None, None) => "move to a supported distribution".to_owned(),
         }
         .into(),
-        about: About::EndOfSupport(EndOfSupport {
+        about: About::EndOfSupport(Box::new(EndOfSupport {
             product: distribution.id.to_owned(),
             version: release.version.to_owned(),
             ended: release.ends,
             successor: successor.map(|r| r.version.to_owned()),
             needs: needs.map(str::to_owned),
             paid_until: release.paid_until,
-        }),
+        })),
     })
 }
 
@@ -278,14 +279,14 @@ fn archive_update(
             (Some(_), _) => String::new(),
         }
         .into(),
-        about: About::ArchiveUpdate(ArchiveUpdate {
+        about: About::ArchiveUpdate(Box::new(ArchiveUpdate {
             source: source.to_owned(),
             packages,
             pocket: pocket.to_owned(),
             security,
             advisories,
             kept_back: kept_back.map(|(why, _)| why.to_owned()),
-        }),
+        })),
     }
 }
 

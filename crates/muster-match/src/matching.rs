@@ -19,7 +19,9 @@ use hashbrown::{HashMap, HashSet};
 use muster_core::action;
 use muster_core::advisory::{By, Channel, Status};
 use muster_core::fact::{Database, Facts, Obstacle, Package};
-use muster_core::finding::{About, AdvisoryFinding, Concerned, Finding, Fix, KernelObject, Rule};
+use muster_core::finding::{
+    About, AdvisoryFinding, Concerned, Finding, Fix, KernelObject, Patch, Rule,
+};
 use muster_core::time::Date;
 use muster_core::verdict::{self, Position, Verdict};
 
@@ -179,14 +181,10 @@ impl Class {
     }
 }
 
-/// What the findings that one update closes have in common.
+/// What is made once for the findings that one update closes.
 struct Shared {
-    packages: Arc<[Concerned]>,
+    patch: Arc<Patch>,
     action: Arc<str>,
-    word: Arc<str>,
-    kernel: bool,
-    headers_only: bool,
-    objects: Arc<[KernelObject]>,
     /// The title of the latest of them, and the number of vulnerabilities that it speaks of.
     title: Option<(usize, Arc<str>)>,
 }
@@ -344,10 +342,10 @@ impl<'j, 'a> Judging<'j, 'a> {
             findings.push(if outcome.more.is_empty() {
                 let common = shared
                     .entry((outcome.decided, outcome.class))
-                    .or_insert_with(|| self.shared(outcome));
-                self.finding(&source, outcome, common)
+                    .or_insert_with(|| self.shared(&source, outcome));
+                self.finding(outcome, common)
             } else {
-                self.finding(&source, outcome, &mut self.shared(outcome))
+                self.finding(outcome, &mut self.shared(&source, outcome))
             });
         }
     }
@@ -371,29 +369,40 @@ impl<'j, 'a> Judging<'j, 'a> {
         covered
     }
 
-    fn shared(&self, outcome: &Outcome) -> Shared {
+    fn shared(&self, source: &Arc<str>, outcome: &Outcome) -> Shared {
         let named = std::iter::once(&outcome.class).chain(&outcome.more);
         let classes: Vec<&Class> =
             named.filter_map(|class| self.classes.get(*class as usize)).collect();
         match classes[..] {
-            [class] => self.shared_by(outcome, class),
-            _ => self.shared_by(outcome, &Class::join(&classes)),
+            [class] => self.shared_by(source, outcome, class),
+            _ => self.shared_by(source, outcome, &Class::join(&classes)),
         }
     }
 
-    fn shared_by(&self, outcome: &Outcome, class: &Class) -> Shared {
+    fn shared_by(&self, source: &Arc<str>, outcome: &Outcome, class: &Class) -> Shared {
         let decided = self.decided_by(outcome);
         let fixed: Option<Arc<str>> = decided.fixed.map(Arc::from);
         let packages = class.packages.iter();
-        Shared {
-            action: self.action(outcome.verdict, decided.channel, class),
+        let patch = Patch {
+            source: Arc::clone(source),
             packages: packages
                 .map(|concerned| Concerned { fixed: fixed.clone(), ..concerned.clone() })
                 .collect(),
-            word: decided.word.into(),
+            fix: match outcome.verdict {
+                Verdict::Missing => Fix::Here,
+                Verdict::MissingSubscription => Fix::Subscription,
+                _ => Fix::None,
+            },
+            channel: decided.channel,
             kernel: class.kernel,
+            of: Arc::clone(&class.objects),
             headers_only: !class.kernel && !class.code,
-            objects: Arc::clone(&class.objects),
+            word: decided.word.into(),
+            rule: rule(self.server.database, class.kernel),
+        };
+        Shared {
+            patch: Arc::new(patch),
+            action: self.action(outcome.verdict, decided.channel, class),
             title: None,
         }
     }
@@ -405,7 +414,7 @@ impl<'j, 'a> Judging<'j, 'a> {
             .expect("an outcome names a group that was numbered")
     }
 
-    fn finding(&self, source: &Arc<str>, outcome: &Outcome, shared: &mut Shared) -> Finding {
+    fn finding(&self, outcome: &Outcome, shared: &mut Shared) -> Finding {
         let advisory = self.section.advisory(outcome.advisory);
         let id = self.section.id(&advisory);
         let (mut severity, mut likelihood) = (advisory.severity, advisory.likelihood);
@@ -424,7 +433,9 @@ impl<'j, 'a> Judging<'j, 'a> {
         let decided = self.decided_by(outcome);
         let title = match &shared.title {
             Some((count, title)) if *count == cves.len() => Arc::clone(title),
-            _ => title(self.source, outcome.verdict, cves.len(), decided, shared.headers_only),
+            _ => {
+                title(self.source, outcome.verdict, cves.len(), decided, shared.patch.headers_only)
+            }
         };
         shared.title = Some((cves.len(), Arc::clone(&title)));
         Finding {
@@ -435,22 +446,10 @@ impl<'j, 'a> Judging<'j, 'a> {
             severity,
             about: About::Advisory(AdvisoryFinding {
                 cves,
-                source: Arc::clone(source),
-                packages: Arc::clone(&shared.packages),
-                fix: match outcome.verdict {
-                    Verdict::Missing => Fix::Here,
-                    Verdict::MissingSubscription => Fix::Subscription,
-                    _ => Fix::None,
-                },
-                channel: decided.channel,
-                kernel: shared.kernel,
-                of: Arc::clone(&shared.objects),
-                headers_only: shared.headers_only,
+                patch: Arc::clone(&shared.patch),
                 published: decided.published.or(advisory.published),
                 exploited,
                 likelihood,
-                word: Arc::clone(&shared.word),
-                rule: rule(self.server.database, shared.kernel),
             }),
         }
     }

@@ -314,27 +314,27 @@ pub(crate) fn refresh(database: Database) -> &'static str {
 pub(crate) fn is_owed(finding: &Finding, strict: bool) -> bool {
     match &finding.about {
         // Headers cannot carry the flaw: listed, and no debt by themselves.
-        About::Advisory(a) if a.headers_only => finding.verdict == Verdict::Missing,
+        About::Advisory(a) if a.patch.headers_only => finding.verdict == Verdict::Missing,
         _ => finding.verdict.is_owed(strict),
     }
 }
 
 fn is_security(finding: &Finding) -> bool {
     match &finding.about {
-        About::Advisory(a) => !a.headers_only,
+        About::Advisory(a) => !a.patch.headers_only,
         About::ArchiveUpdate(update) => update.security,
         _ => false,
     }
 }
 
 fn is_exploited(finding: &Finding) -> bool {
-    matches!(&finding.about, About::Advisory(a) if a.exploited.is_some() && !a.headers_only)
+    matches!(&finding.about, About::Advisory(a) if a.exploited.is_some() && !a.patch.headers_only)
 }
 
 /// Returns the source package that a finding is about.
 pub(crate) fn source(finding: &Finding) -> Option<&str> {
     match &finding.about {
-        About::Advisory(a) => Some(&a.source),
+        About::Advisory(a) => Some(&a.patch.source),
         About::ArchiveUpdate(u) => Some(&u.source),
         _ => None,
     }
@@ -378,9 +378,13 @@ pub(crate) fn urgency(finding: &Finding) -> u64 {
         Verdict::Fixed | Verdict::NotAffected => 5,
     };
     let (headers, exploited, likely, kernel, published) = match &finding.about {
-        About::Advisory(a) => {
-            (a.headers_only, a.exploited.is_some(), likelihood(a.likelihood), a.kernel, a.published)
-        }
+        About::Advisory(a) => (
+            a.patch.headers_only,
+            a.exploited.is_some(),
+            likelihood(a.likelihood),
+            a.patch.kernel,
+            a.published,
+        ),
         _ => (false, false, 0, false, None),
     };
     // The index of an archive does not say how bad: a security update counts as what most of them are.
@@ -428,9 +432,9 @@ struct ClosedBy<'f> {
 impl<'f> ClosedBy<'f> {
     fn of(findings: &'f [Finding], database: Database) -> Self {
         let fixes = findings.iter().filter_map(|finding| match &finding.about {
-            About::Advisory(a) if a.fix == Fix::Here => {
-                let fixed = a.packages.first()?.fixed.as_deref()?;
-                Some((&*a.source, fixed, &*finding.id))
+            About::Advisory(a) if a.patch.fix == Fix::Here => {
+                let fixed = a.patch.packages.first()?.fixed.as_deref()?;
+                Some((&*a.patch.source, fixed, &*finding.id))
             }
             _ => None,
         });

@@ -40,13 +40,13 @@ fn archived_update(source: &str, packages: Vec<Concerned>, database: Database) -
         severity: Severity::Unknown,
         title: format!("{source}: {version} lies in the security archive of this release").into(),
         action: action::upgrade(database, &packages).into(),
-        about: About::ArchiveUpdate(ArchiveUpdate {
+        about: About::ArchiveUpdate(Box::new(ArchiveUpdate {
             source: source.to_owned(),
             packages,
             pocket: "security".into(),
             security: true,
             advisories: Vec::new(),
             kept_back: None,
-        }),
+        })),
     }
 }

@@ -38,14 +38,14 @@ pub(super) fn kernel_lines(
             }
             .into(),
             action: action.into(),
-            about: About::KernelLine(KernelLine {
+            about: About::KernelLine(Box::new(KernelLine {
                 running: running.and_then(|u| kernel_release(u.package, database)),
                 line: source.clone().into_owned(),
                 successor: successor.map(str::to_owned),
                 ended: None,
                 word: line.word.to_owned(),
                 packages: images.iter().map(|u| Concerned::new(u.package, None)).collect(),
-            }),
+            })),
         });
     }
     findings

@@ -25,10 +25,10 @@ fn a_signed_image_is_judged_as_the_kernel_it_holds() {
     assert_eq!(findings.len(), 1);
     let finding = about(&findings[0]);
     assert_eq!(
-        (&*finding.source, finding.kernel, &finding.of[..]),
+        (&*finding.patch.source, finding.patch.kernel, &finding.patch.of[..]),
         ("linux", true, &[KernelObject::Installed][..])
     );
-    assert_eq!(finding.packages.len(), 1, "the meta package holds no kernel");
+    assert_eq!(finding.patch.packages.len(), 1, "the meta package holds no kernel");
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn headers_are_no_kernel() {
     let compiled = Compiled::of(vec![cve("CVE-2024-0001", vec![fixed(R, "linux", "6.1.90-1")])]);
     let findings = compiled.findings(R, &server(&["linux-libc-dev 6.1.76-1 linux"]));
     let finding = about(&findings[0]);
-    assert!(finding.headers_only && !finding.kernel && finding.of.is_empty());
+    assert!(finding.patch.headers_only && !finding.patch.kernel && finding.patch.of.is_empty());
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_new_kernel_that_does_not_run_yet_is_owed_a_reboot() {
         "linux-image-6.1.0-21-amd64 6.1.90-1 linux-signed-amd64 6.1.90+1",
     ]);
     let findings = compiled.findings(R, &running(facts, "6.1.0-18-amd64"));
-    assert_eq!(*about(&findings[0]).of, [KernelObject::Running]);
+    assert_eq!(*about(&findings[0]).patch.of, [KernelObject::Running]);
     assert_eq!(&*findings[0].action, "reboot into the kernel that is installed");
 }
 

@@ -118,7 +118,7 @@ impl Compiled {
             .findings(release, facts)
             .iter()
             .filter(|f| matches!(f.about, About::Advisory(_)))
-            .map(|f| format!("{} {} {}", f.id, about(f).source, f.verdict.name()))
+            .map(|f| format!("{} {} {}", f.id, about(f).patch.source, f.verdict.name()))
             .collect();
         lines.sort();
         lines

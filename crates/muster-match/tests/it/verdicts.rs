@@ -187,7 +187,7 @@ fn a_half_upgraded_source_is_still_missing_its_patch() {
     assert_eq!(findings.len(), 1);
     assert_eq!(findings[0].verdict, MISSING);
     assert_eq!(
-        about(&findings[0]).packages.iter().map(|p| &*p.name).collect::<Vec<_>>(),
+        about(&findings[0]).patch.packages.iter().map(|p| &*p.name).collect::<Vec<_>>(),
         ["libcurl4"]
     );
 }

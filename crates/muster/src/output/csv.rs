@@ -28,8 +28,8 @@ fn cells(finding: &Finding) -> [String; 15] {
     let (packages, fix, cves, published, exploited, epss): (&[Concerned], _, String, _, _, _) =
         match &finding.about {
             About::Advisory(a) => (
-                &a.packages,
-                a.fix.name(),
+                &a.patch.packages,
+                a.patch.fix.name(),
                 a.cves.join(" "),
                 a.published.map_or(String::new(), |d| d.to_string()),
                 a.exploited.map_or(String::new(), |(added, _)| added.to_string()),

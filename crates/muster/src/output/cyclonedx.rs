@@ -68,9 +68,9 @@ fn serial(digest: &[u8; 32]) -> String {
 fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String>) -> Vec<Value> {
     let (ids, packages): (Vec<&str>, &[Concerned]) = match &finding.about {
         About::Advisory(a) if !a.cves.is_empty() => {
-            (a.cves.iter().map(|c| &**c).collect(), &a.packages)
+            (a.cves.iter().map(|c| &**c).collect(), &a.patch.packages)
         }
-        About::Advisory(a) => (vec![&finding.id], &a.packages),
+        About::Advisory(a) => (vec![&finding.id], &a.patch.packages),
         About::ArchiveUpdate(u) => (vec![&finding.id], &u.packages),
         About::KernelLine(k) => (vec![&finding.id], &k.packages),
         About::ThirdParty(t) => (vec![&finding.id], &t.packages),

@@ -27,7 +27,7 @@ pub(crate) fn document(report: &Report) -> Value {
 fn statements(report: &Report, finding: &Finding) -> Vec<Value> {
     let empty = [];
     let (names, packages): (Vec<&str>, &[_]) = match &finding.about {
-        About::Advisory(a) => (names(finding, a), &a.packages),
+        About::Advisory(a) => (names(finding, a), &a.patch.packages),
         About::ArchiveUpdate(u) => (
             if u.advisories.is_empty() {
                 vec![&*finding.id]

@@ -125,9 +125,11 @@ fn is_action(finding: &Finding) -> bool {
 
 fn key(finding: &Finding) -> ActionKey<'_> {
     match &finding.about {
-        About::Advisory(a) if a.fix == Fix::Subscription => ActionKey::Subscribe(&a.source),
+        About::Advisory(a) if a.patch.fix == Fix::Subscription => {
+            ActionKey::Subscribe(&a.patch.source)
+        }
         About::Advisory(a) if is_reboot(a) => ActionKey::Other("reboot"),
-        About::Advisory(a) => ActionKey::Upgrade(&a.source),
+        About::Advisory(a) => ActionKey::Upgrade(&a.patch.source),
         About::ArchiveUpdate(u) if u.kept_back.is_none() => ActionKey::Upgrade(&u.source),
         About::Reboot(_) => ActionKey::Other("reboot"),
         _ => ActionKey::Other(&finding.id),
@@ -135,7 +137,7 @@ fn key(finding: &Finding) -> ActionKey<'_> {
 }
 
 fn is_reboot(advisory: &AdvisoryFinding) -> bool {
-    *advisory.of == [KernelObject::Running]
+    *advisory.patch.of == [KernelObject::Running]
 }
 
 fn add<'a>(action: &mut Action<'a>, finding: &'a Finding, database: Option<Database>) {
@@ -149,12 +151,12 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding, database: Option<Datab
                 return;
             }
             let update = action.update.get_or_insert(Update {
-                source: &a.source,
-                installed: a.packages.first().map_or("?", |p| &p.installed),
+                source: &a.patch.source,
+                installed: a.patch.packages.first().map_or("?", |p| &p.installed),
                 fixed: None,
                 offer: None,
             });
-            for fixed in a.packages.iter().filter_map(|p| p.fixed.as_deref()) {
+            for fixed in a.patch.packages.iter().filter_map(|p| p.fixed.as_deref()) {
                 let is_newer = |old: &str| {
                     database.is_none_or(|d| d.scheme().compare_lenient(old, fixed).is_lt())
                 };
@@ -162,13 +164,13 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding, database: Option<Datab
                     update.fixed = Some(fixed);
                 }
             }
-            if a.headers_only && action.notes.is_empty() {
+            if a.patch.headers_only && action.notes.is_empty() {
                 action.notes.push("headers only: they cannot carry the flaw".into());
             }
-            if a.fix == Fix::Subscription && action.notes.is_empty() {
+            if a.patch.fix == Fix::Subscription && action.notes.is_empty() {
                 action.notes.push(format!(
                     "needs {}",
-                    a.channel.subscription().unwrap_or("a subscription")
+                    a.patch.channel.subscription().unwrap_or("a subscription")
                 ));
             }
         }
@@ -265,9 +267,9 @@ fn write_unfixed(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             About::Advisory(a),
         ) = (finding.verdict, &finding.about)
         {
-            let entry = counts.entry((finding.verdict, a.headers_only)).or_default();
+            let entry = counts.entry((finding.verdict, a.patch.headers_only)).or_default();
             entry.0 += 1;
-            entry.1.insert(&a.source);
+            entry.1.insert(&a.patch.source);
         }
     }
     if counts.is_empty() {

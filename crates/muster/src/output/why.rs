@@ -30,14 +30,19 @@ pub(crate) fn write(
             writeln!(out, "  {line}")?;
         }
         if let About::Advisory(advisory) = &finding.about {
-            writeln!(out, "  rule: {} ({})", advisory.rule.name(), advisory.rule.sentence())?;
+            writeln!(
+                out,
+                "  rule: {} ({})",
+                advisory.patch.rule.name(),
+                advisory.patch.rule.sentence()
+            )?;
             writeln!(
                 out,
                 "  channel: {}; the vendor's word: {}",
-                advisory.channel.name(),
-                for_terminal(&advisory.word)
+                advisory.patch.channel.name(),
+                for_terminal(&advisory.patch.word)
             )?;
-            for package in advisory.packages.iter() {
+            for package in advisory.patch.packages.iter() {
                 let fixed = package.fixed.as_deref().unwrap_or("none");
                 let text = format!(
                     "{} ({}): installed {}, fixed {fixed}",
@@ -45,7 +50,7 @@ pub(crate) fn write(
                 );
                 writeln!(out, "  {}", for_terminal(&text))?;
             }
-            write_records(&mut out, report, file, finding, &advisory.source)?;
+            write_records(&mut out, report, file, finding, &advisory.patch.source)?;
         }
         if !finding.action.is_empty() {
             writeln!(out, "  do: {}", for_terminal(&finding.action))?;
@@ -95,14 +100,14 @@ fn write_records(
 }
 
 fn source_names(finding: &Finding, package: &str) -> bool {
-    matches!(&finding.about, About::Advisory(a) if a.packages.iter().any(|p| *p.name == *package))
+    matches!(&finding.about, About::Advisory(a) if a.patch.packages.iter().any(|p| *p.name == *package))
 }
 
 fn is_named(finding: &Finding, id: &str) -> bool {
     let same = |text: &str| text.eq_ignore_ascii_case(id);
     let in_about = match &finding.about {
         About::Advisory(a) => {
-            a.cves.iter().any(|c| same(c)) || a.packages.iter().any(|p| same(&p.name))
+            a.cves.iter().any(|c| same(c)) || a.patch.packages.iter().any(|p| same(&p.name))
         }
         About::ArchiveUpdate(u) => {
             u.packages.iter().any(|p| same(&p.name)) || u.advisories.iter().any(|a| same(a))

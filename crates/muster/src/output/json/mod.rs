@@ -126,26 +126,29 @@ impl Findings {
     }
 
     fn advisory(&mut self, entry: &mut Object<'_>, a: &AdvisoryFinding) {
-        let list = self.packages.entry(a.packages.as_ptr()).or_insert_with(|| {
-            let mut list = Vec::with_capacity(128 * a.packages.len());
-            packages(&mut list, &a.packages, key!("fixed"));
+        let list = self.packages.entry(a.patch.packages.as_ptr()).or_insert_with(|| {
+            let mut list = Vec::with_capacity(128 * a.patch.packages.len());
+            packages(&mut list, &a.patch.packages, key!("fixed"));
             list.into()
         });
-        let needs = if a.fix == Fix::Subscription { a.channel.subscription() } else { None };
+        let needs =
+            if a.patch.fix == Fix::Subscription { a.patch.channel.subscription() } else { None };
         entry.texts(key!("cves"), &a.cves);
-        entry.text(key!("source"), &a.source);
+        entry.text(key!("source"), &a.patch.source);
         entry.key(key!("packages")).extend_from_slice(list);
-        entry.word(key!("fix"), a.fix.name());
+        entry.word(key!("fix"), a.patch.fix.name());
         entry.perhaps(key!("needs"), needs);
-        entry.word(key!("channel"), a.channel.name());
-        entry.is(key!("kernel"), a.kernel);
-        object::list(entry.key(key!("of")), &a.of, |out, object| object::text(out, object.name()));
-        entry.is(key!("headers_only"), a.headers_only);
+        entry.word(key!("channel"), a.patch.channel.name());
+        entry.is(key!("kernel"), a.patch.kernel);
+        object::list(entry.key(key!("of")), &a.patch.of, |out, object| {
+            object::text(out, object.name());
+        });
+        entry.is(key!("headers_only"), a.patch.headers_only);
         entry.value(key!("published"), &a.published);
         entry.value(key!("kev"), &a.exploited.map(|(added, due)| Kev { added, due }));
         entry.value(key!("epss"), &a.likelihood.map(six_digits));
-        entry.text(key!("word"), &a.word);
-        entry.word(key!("rule"), a.rule.name());
+        entry.text(key!("word"), &a.patch.word);
+        entry.word(key!("rule"), a.patch.rule.name());
     }
 }
 
