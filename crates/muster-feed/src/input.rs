@@ -7,6 +7,7 @@
 //! many vendors; documents of no feed become problems. Everything is bounded ([`MAX_DOCUMENT`], [`MAX_UNPACKED`], [`MAX_MEMBERS`]), and what is damaged
 //! costs as little of the rest as its format allows.
 
+mod fill;
 mod open;
 mod tar;
 
@@ -23,10 +24,8 @@ use muster_core::advisory::{Item, Problem, Record, Sink};
 use muster_core::time::Instant;
 
 use crate::feeds::FEEDS;
-use crate::{Document, Feed, Recognised, doubt};
+use crate::{Document, Feed, HEAD, Recognised, doubt};
 
-/// Bytes of a document that feeds are shown when they are asked whether it is theirs.
-pub const HEAD: usize = 4096;
 /// Bytes of one document that are read, unpacked.
 pub const MAX_DOCUMENT: u64 = 4 << 30;
 /// Bytes that one source may unpack to before it is taken for a bomb.

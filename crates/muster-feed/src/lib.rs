@@ -35,6 +35,9 @@ pub trait Feed: Sync {
     fn read(&self, document: &mut Document<'_>, sink: &mut dyn Sink);
 }
 
+/// Bytes of a document that feeds are shown when they are asked whether it is theirs.
+pub const HEAD: usize = 4096;
+
 /// Whether a document belongs to a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recognised {

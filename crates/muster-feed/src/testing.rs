@@ -9,10 +9,7 @@ use proptest::prelude::{any, proptest};
 use serde_json::{Value, json};
 
 use crate::feeds::FEEDS;
-use crate::{Document, Feed, Recognised};
-
-/// How much of a document feeds see when they are asked whether it is theirs.
-const HEAD: usize = 4096;
+use crate::{Document, Feed, HEAD, Recognised};
 
 /// A sink that keeps everything, items as JSON.
 #[derive(Default)]

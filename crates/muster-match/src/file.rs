@@ -13,37 +13,10 @@ use muster_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::compile::block::Block;
+use crate::error::Error;
 use crate::format::{
     DIGEST, ENTRY, Kind, MAGIC, MAX_BLOCK, MAX_HEADER, MAX_SECTION, PREFIX, VERSION, u32_at, u64_at,
 };
-
-/// Why a compiled advisory file cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// It could not be read.
-    #[error("cannot read the advisory file {}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// It is something else.
-    #[error("{} is not a compiled advisory file; make one with `muster feed build`", .0.display())]
-    Foreign(PathBuf),
-    /// It was written by a later version of Muster.
-    #[error("{} has layout {found}, this Muster reads layout {VERSION}; update Muster or build the file again", path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its layout.
-        found: u32,
-    },
-    /// It is not what was written.
-    #[error("the advisory file is damaged: {0}; build or fetch it again")]
-    Damaged(String),
-}
 
 /// A compiled advisory file.
 #[derive(Debug)]

@@ -6,6 +6,8 @@
 //! entry: kind u32 │ name offset u32 │ name length u32 │ count u32 │ offset u64 │ length u64 │ blake3 of the section 32
 //! ```
 
+use muster_core::advisory::Status;
+
 /// The first bytes of every compiled advisory file.
 pub(crate) const MAGIC: [u8; 8] = *b"MUSTERAD";
 /// The version of the layout that is written, and the only one that is read.
@@ -22,6 +24,21 @@ pub(crate) const MAX_HEADER: u64 = 4 << 20;
 pub(crate) const MAX_SECTION: u64 = 64 << 20;
 /// The largest unpacked block of records.
 pub(crate) const MAX_BLOCK: usize = 48 << 20;
+
+/// Statuses in the order in which groups number them.
+pub(crate) const STATUSES: [Status; 11] = [
+    Status::Affected,
+    Status::Fixed,
+    Status::Needed,
+    Status::NeedsTriage,
+    Status::Pending,
+    Status::Deferred,
+    Status::Ignored,
+    Status::EndOfLife,
+    Status::NotAffected,
+    Status::DoesNotExist,
+    Status::Undetermined,
+];
 
 /// What a section holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,9 +8,11 @@
 
 pub mod compile;
 pub mod diff;
+mod error;
 pub mod file;
 mod format;
 pub mod matching;
 pub mod section;
 
-pub use file::{AdvisoryFile, Error};
+pub use error::Error;
+pub use file::AdvisoryFile;

@@ -22,9 +22,10 @@ use muster_core::advisory::{By, Channel, Status};
 use muster_core::finding::Severity;
 use muster_core::time::Date;
 
-use crate::file::Error;
+use crate::error::Error;
 use crate::format::{
-    NONE16, Numbers, PackedId, Table, u16_at, u24_at, u32_at, unpack_day, unpack_likelihood,
+    NONE16, Numbers, PackedId, STATUSES, Table, u16_at, u24_at, u32_at, unpack_day,
+    unpack_likelihood,
 };
 
 pub(crate) const COUNTS: usize = 13;
@@ -445,21 +446,6 @@ fn cve(year: u32, number: u32) -> Arc<str> {
     let text = text.get(text.len() - (length + 3)..).unwrap_or_default();
     str::from_utf8(text).expect("letters and digits are text").into()
 }
-
-/// Statuses in the order in which groups number them.
-pub(crate) const STATUSES: [Status; 11] = [
-    Status::Affected,
-    Status::Fixed,
-    Status::Needed,
-    Status::NeedsTriage,
-    Status::Pending,
-    Status::Deferred,
-    Status::Ignored,
-    Status::EndOfLife,
-    Status::NotAffected,
-    Status::DoesNotExist,
-    Status::Undetermined,
-];
 
 fn status(number: u8) -> Status {
     STATUSES.get(usize::from(number)).copied().unwrap_or(Status::Undetermined)

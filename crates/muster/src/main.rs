@@ -2,6 +2,7 @@
 //!
 //! 0: in good standing, or done; 1: something is owed or was found; 2: the question could not be answered.
 
+mod advisories;
 mod args;
 mod clock;
 mod commands;

@@ -24,10 +24,9 @@ use muster_core::advisory::{
 use muster_core::time::Instant;
 use serde::Deserialize;
 
-use crate::input::HEAD;
 use crate::json::{Broken, List, Raw, Str, Walk, outer_keys, parse};
 use crate::lines::problem;
-use crate::{Document, Feed, Recognised};
+use crate::{Document, Feed, HEAD, Recognised};
 
 /// The longest product tree or vulnerability that is read: the largest of 2026 are a third of it.
 const LONGEST: usize = 64 << 20;

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _};
 use std::path::Path;
 
+use super::fill::read_up_to;
 use super::tar::{Tar, is_tar};
 use super::{MAX_MEMBERS, MAX_UNPACKED, Reading};
 
@@ -197,19 +198,6 @@ fn unpack<'r>(packing: Packing, stream: &'r mut dyn BufRead) -> io::Result<Box<d
             Box::new(liblzma::bufread::XzDecoder::new_stream(stream, decoder))
         }
     })
-}
-
-pub(super) fn read_up_to(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while let Some(rest) = buffer.get_mut(length..).filter(|r| !r.is_empty()) {
-        match stream.read(rest) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
 }
 
 /// Tells how far a file is read.

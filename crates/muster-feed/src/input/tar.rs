@@ -83,7 +83,7 @@ impl<'r> Tar<'r> {
     /// Reads a header; a block of zeros, or nothing, ends the archive.
     fn header(&mut self) -> io::Result<Option<Header>> {
         let mut block = [0; BLOCK];
-        match super::open::read_up_to(self.reader, &mut block)? {
+        match super::fill::read_up_to(self.reader, &mut block)? {
             0 => return Ok(None),
             BLOCK => {}
             _ => return Err(cut()),

@@ -18,8 +18,8 @@ use muster_core::time::Instant;
 
 use super::Said;
 use super::strings::{Strings, Word};
+use crate::format::STATUSES;
 use crate::format::u32_at;
-use crate::section::STATUSES;
 
 /// What a record may consist of, its statements and everything that they list: a hundred times what any vendor makes
 /// today. A state is spelt out for every statement that refers to it, so that bytes alone are no bound.

@@ -14,8 +14,8 @@ use muster_version::Scheme;
 
 use super::strings::{Strings, Word};
 use super::{Compiler, Row};
-use crate::format::{NONE16, PackedId, pack_day, pack_likelihood, width_below};
-use crate::section::{BY_BINARY, EXPLOITED, GROUP, KIND, PIECE, STATUSES};
+use crate::format::{NONE16, PackedId, STATUSES, pack_day, pack_likelihood, width_below};
+use crate::section::{BY_BINARY, EXPLOITED, GROUP, KIND, PIECE};
 
 /// A release and its rows, in the order of packages and advisories.
 pub(super) struct Release {

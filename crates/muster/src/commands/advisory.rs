@@ -26,7 +26,7 @@ struct Said {
 }
 
 pub(crate) fn run(question: &Advisory) -> anyhow::Result<Answer> {
-    let Some(file) = super::inspect::advisory_file(question.advisories.as_deref())? else {
+    let Some(file) = crate::advisories::file(question.advisories.as_deref())? else {
         bail!(
             "no advisory file was given; name one with --advisories FILE, or make it with `muster feed build`"
         );

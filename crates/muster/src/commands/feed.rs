@@ -34,7 +34,7 @@ struct Shown<'a> {
 
 /// Shows what an advisory file holds.
 pub(crate) fn show(path: &Path, format: Plain, signed_text: bool) -> anyhow::Result<Answer> {
-    let file = super::inspect::open(path)?;
+    let file = crate::advisories::open(path)?;
     let mut out = output::data()?;
     if signed_text {
         out.write_all(file.signed_text().as_bytes())?;
@@ -121,7 +121,7 @@ struct ChangeEntry {
 
 /// Lists what opens and closes from one file to another.
 pub(crate) fn diff(old: &Path, new: &Path, format: Plain) -> anyhow::Result<Answer> {
-    let (old, new) = (super::inspect::open(old)?, super::inspect::open(new)?);
+    let (old, new) = (crate::advisories::open(old)?, crate::advisories::open(new)?);
     let mut releases = Vec::new();
     for (id, changes) in guard::changes(&old, &new)? {
         let count = |d: Direction| changes.iter().filter(|c| c.direction() == d).count();

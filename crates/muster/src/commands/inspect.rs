@@ -1,6 +1,6 @@
 //! `muster inspect`: which security patches does a server miss?
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use muster_core::time::Instant;
@@ -8,12 +8,13 @@ use muster_inspect::{Options, Target};
 use muster_match::AdvisoryFile;
 
 use super::Answer;
+use crate::advisories;
 use crate::args::{Format, Inspect, environment};
 use crate::output;
 use crate::report::{Question, Report};
 
 pub(crate) fn run(asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
-    let file = advisory_file(asked.advisories.as_deref())?;
+    let file = advisories::file(asked.advisories.as_deref())?;
     if let Some(file) = &file {
         check_signature(file, asked)?;
     }
@@ -58,49 +59,16 @@ fn inspect(
         file,
         Question { now, all: asked.all, of_several: asked.roots.len() > 1 },
     )
-    .map_err(|error| named(file.map_or(Path::new(""), AdvisoryFile::path), error))?;
+    .map_err(|error| advisories::named(file.map_or(Path::new(""), AdvisoryFile::path), error))?;
     if let Some(id) = &asked.why {
-        return output::why::write(&report, file, id);
+        output::why::write(&report, file, id)?;
+        return Ok(Answer::Owed);
     }
     output::write(&report, asked.format, asked.all)?;
     let answer = if report.is_owed(asked.strict) { Answer::Owed } else { Answer::Good };
     // Thousands of findings are given back faster by the end of the process than one by one.
     std::mem::forget(report);
     Ok(answer)
-}
-
-/// Opens the advisory file that was named, or the one in its usual place, if there is one.
-pub(crate) fn advisory_file(named: Option<&Path>) -> anyhow::Result<Option<AdvisoryFile>> {
-    if let Some(path) = named {
-        return open(path).map(Some);
-    }
-    for path in usual_places() {
-        if path.exists() {
-            return open(&path).map(Some);
-        }
-    }
-    Ok(None)
-}
-
-/// Opens an advisory file.
-pub(crate) fn open(path: &Path) -> anyhow::Result<AdvisoryFile> {
-    AdvisoryFile::open(path).map_err(|error| named(path, error))
-}
-
-/// Says of which file it is that it is damaged; the other errors name it themselves.
-pub(crate) fn named(path: &Path, error: muster_match::Error) -> anyhow::Error {
-    let is_damaged = matches!(error, muster_match::Error::Damaged(_));
-    let error = anyhow::Error::new(error);
-    if is_damaged { error.context(path.display().to_string()) } else { error }
-}
-
-/// Returns where an advisory file is looked for when none is named.
-pub(crate) fn usual_places() -> Vec<PathBuf> {
-    let data = environment("XDG_DATA_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-    let data =
-        data.or_else(|| environment("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    let own = data.map(|folder| folder.join("muster/advisories.adv"));
-    own.into_iter().chain([PathBuf::from("/var/lib/muster/advisories.adv")]).collect()
 }
 
 /// Refuses a file that does not bear the signature of the key that was named.

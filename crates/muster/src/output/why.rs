@@ -8,15 +8,10 @@ use muster_core::text::for_terminal;
 use muster_match::AdvisoryFile;
 
 use super::table::wrap;
-use crate::commands::Answer;
 use crate::report::{self, Report};
 
 /// Explains every finding that an id names: an advisory, a CVE, a source or a binary package, a finding's own id.
-pub(crate) fn write(
-    report: &Report,
-    file: Option<&AdvisoryFile>,
-    id: &str,
-) -> anyhow::Result<Answer> {
+pub(crate) fn write(report: &Report, file: Option<&AdvisoryFile>, id: &str) -> anyhow::Result<()> {
     let named: Vec<&Finding> = report.findings.iter().filter(|f| is_named(f, id)).collect();
     if named.is_empty() {
         bail!(
@@ -58,7 +53,7 @@ pub(crate) fn write(
         writeln!(out)?;
     }
     out.flush()?;
-    Ok(Answer::Owed)
+    Ok(())
 }
 
 /// Writes what each record of the advisory file says of this source in this release.

@@ -11,8 +11,9 @@ use muster_net::http::pull::{
 };
 use serde::Serialize;
 
+use crate::advisories;
 use crate::args::{Plain, Pull, environment};
-use crate::commands::{Answer, inspect};
+use crate::commands::Answer;
 use crate::output;
 use crate::progress::Progress;
 use crate::report::count;
@@ -80,7 +81,7 @@ fn answer(outcomes: &[Outcome]) -> Answer {
 
 /// The folder beside the advisory file that `inspect` looks for.
 fn usual_folder() -> PathBuf {
-    let beside = inspect::usual_places().into_iter().next().unwrap_or_default();
+    let beside = advisories::usual_places().into_iter().next().unwrap_or_default();
     super::folder(&beside).join("feeds")
 }
 
@@ -130,7 +131,7 @@ fn print(out: &mut dyn std::io::Write, outcomes: &[Outcome], folder: &Path) -> a
         count(outcomes.len(), "file", "files"),
         for_terminal(&folder.display().to_string())
     )?;
-    if let Some(place) = inspect::usual_places().first().filter(|_| there > 0) {
+    if let Some(place) = advisories::usual_places().first().filter(|_| there > 0) {
         writeln!(
             out,
             "\nRun:  muster feed build {} -o {}",
