@@ -142,6 +142,20 @@ impl Database {
     }
 }
 
+/// Tells a version that `dpkg --validate-version` lets pass. dpkg orders others too, by bytes that mean
+/// nothing.
+pub fn is_dpkg_version(version: &str) -> bool {
+    let bare = version.split_once(':').map_or(version, |(_, bare)| bare);
+    let (upstream, revision) = bare.rsplit_once('-').unwrap_or((bare, ""));
+    let plain = |part: &str, more: &[u8]| {
+        part.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+    };
+    muster_version::Scheme::Dpkg.is_valid(version)
+        && upstream.starts_with(|c: char| c.is_ascii_digit())
+        && plain(upstream, b".-+~:")
+        && plain(revision, b".+~")
+}
+
 /// A package with files on the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Package {

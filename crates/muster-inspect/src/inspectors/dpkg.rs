@@ -7,9 +7,10 @@
 use std::collections::HashSet;
 
 use memchr::memchr;
-use muster_core::fact::{Database, Facts, KernelSource, Obstacle, Package, PackageState, Reading};
+use muster_core::fact::{
+    Database, Facts, KernelSource, Obstacle, Package, PackageState, Reading, is_dpkg_version,
+};
 use muster_core::kernel::{image_release, is_kernel_source};
-use muster_version::Scheme;
 
 use crate::Inspector;
 use crate::root::Root;
@@ -376,15 +377,14 @@ impl<'a> Parsed<'a> {
         let version = version_of(version);
         let (source, source_version) = source_of(stanza.source, name, &version);
         for version in source_version.iter().chain([&version]) {
-            // In dpkg's order it would come before or after every fix, and nothing would be said.
-            if !is_version(version) {
+            // In dpkg's order it would come before or after every fix, and nothing would be said: matching leaves it out.
+            if !is_dpkg_version(version) {
                 self.problem(&format!(
                     "stanza {} (line {}) has a version that dpkg refuses, {version:?}: package {} is not judged",
                     self.stanzas,
                     stanza.line,
                     String::from_utf8_lossy(name)
                 ));
-                return None;
             }
         }
         Some(Package {
@@ -469,19 +469,6 @@ fn owned(bytes: &[u8]) -> String {
 fn is_name(name: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-+._".contains(b);
     name.first().is_some_and(u8::is_ascii_alphanumeric) && name.iter().all(plain)
-}
-
-/// Tells a version that `dpkg --validate-version` lets pass. dpkg orders others too, by bytes that mean nothing.
-fn is_version(version: &str) -> bool {
-    let bare = version.split_once(':').map_or(version, |(_, bare)| bare);
-    let (upstream, revision) = bare.rsplit_once('-').unwrap_or((bare, ""));
-    let plain = |part: &str, more: &[u8]| {
-        part.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
-    };
-    Scheme::Dpkg.is_valid(version)
-        && upstream.starts_with(|c: char| c.is_ascii_digit())
-        && plain(upstream, b".-+~:")
-        && plain(revision, b".+~")
 }
 
 /// Returns a version without an epoch of 0.

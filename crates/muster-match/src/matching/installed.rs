@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use muster_core::fact::{Database, Facts, Package, Reading};
+use muster_core::fact::{Database, Facts, Package, Reading, is_dpkg_version};
 use muster_core::finding::KernelObject;
 use muster_core::kernel::{self, Carries};
 use muster_core::owed;
@@ -40,6 +40,10 @@ impl<'f> Installed<'f> {
         let mut metas: BTreeMap<Cow<'f, str>, Vec<&'f Package>> = BTreeMap::new();
         for package in facts.packages.iter().filter(|p| !owed::is_third_party(p, facts)) {
             let (source, source_version) = advisory_source(package, facts);
+            // The inspector has said of it that it cannot be judged.
+            if database == Database::Dpkg && !is_dpkg_version(&source_version) {
+                continue;
+            }
             let Some(role) = role(&source, package) else {
                 metas.entry(source).or_default().push(package);
                 continue;

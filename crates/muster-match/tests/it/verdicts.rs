@@ -286,3 +286,18 @@ fn a_module_stream_is_a_product_of_its_own() {
         assert_eq!(what, Vec::from_iter(told), "{label}: {obstacles:?}");
     }
 }
+
+#[test]
+fn a_version_that_dpkg_refuses_is_neither_mended_nor_missing() {
+    let release = "debian:12";
+    let compiled =
+        Compiled::of(vec![cve("CVE-2024-0001", vec![fixed(release, "curl", "7.88.1-5")])]);
+    for version in ["_9.0", "99999999999999:9.0", "not-9.0"] {
+        let facts = server(&[&format!("curl {version}")]);
+        assert_eq!(compiled.verdicts(release, &facts), [""; 0], "{version}");
+    }
+    assert_eq!(
+        compiled.verdicts(release, &server(&["curl 7.88.1-4"])),
+        ["CVE-2024-0001 curl missing"]
+    );
+}
