@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::application::{Bundle, LanguagePackage, Walk, WebApplication};
 use crate::catalog::{self, Distribution, Release};
+use crate::container::Container;
+use crate::running::Running;
 use crate::time::Instant;
 
 /// What an inspection learned of one thing.
@@ -65,6 +68,18 @@ pub struct Facts {
     pub subscription: Reading<Subscription>,
     /// Whether the system asks for a reboot, and for which packages.
     pub reboot: Reading<Reboot>,
+    /// What runs.
+    pub running: Running,
+    /// The web applications and their parts, in the order of their paths.
+    pub applications: Vec<WebApplication>,
+    /// The packages of languages, in the order of their paths.
+    pub languages: Vec<LanguagePackage>,
+    /// The snaps and flatpaks.
+    pub bundles: Vec<Bundle>,
+    /// Where applications were looked for.
+    pub walk: Reading<Walk>,
+    /// The containers and images, each a root of its own.
+    pub containers: Vec<Container>,
     /// What could not be learned.
     pub obstacles: Vec<Obstacle>,
 }

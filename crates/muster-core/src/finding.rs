@@ -6,7 +6,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::advisory::Channel;
-use crate::fact::{Package, TroubleKind};
+use crate::container::Container;
+use crate::fact::{Obstacle, Package, TroubleKind};
+use crate::running::Reach;
 use crate::time::Date;
 use crate::verdict::Verdict;
 
@@ -98,6 +100,16 @@ pub enum About {
     UpdateChannel(UpdateChannel),
     /// Packages that no advisory speaks for.
     ThirdParty(ThirdParty),
+    /// A process runs what an update has replaced.
+    Restart(Box<RestartOwed>),
+    /// Something speaks to the network in clear, or to anybody.
+    CleartextService(Box<CleartextService>),
+    /// A web application that is behind, or cannot be told.
+    WebApplication(Box<ApplicationFinding>),
+    /// A package of a language that is behind.
+    LanguagePackage(Box<LanguageFinding>),
+    /// A container or image, with what it owes itself.
+    Container(Box<ContainerFinding>),
 }
 
 /// A finding by an advisory.
@@ -333,4 +345,105 @@ pub struct ThirdParty {
     pub packages: Vec<Concerned>,
     /// Where they come from, as far as the machine tells.
     pub origin: String,
+}
+
+/// A restart that a service owes: it runs what is not on the disk any more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RestartOwed {
+    /// Why.
+    pub why: String,
+    /// The unit to restart.
+    pub unit: Option<String>,
+    /// The name of the process.
+    pub process: String,
+    /// Its number; of several of one unit the first.
+    pub pid: u32,
+    /// The executable that was replaced.
+    pub executable: Option<String>,
+    /// The libraries that were replaced.
+    pub libraries: Vec<String>,
+    /// The packages behind it.
+    pub packages: Vec<String>,
+}
+
+/// A service in clear.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CleartextService {
+    /// What it speaks: `ftp`, `telnet`, `snmp-v2c`.
+    pub protocol: String,
+    /// The address it listens on.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// From where it can be reached.
+    pub reach: Reach,
+    /// The process, where one runs.
+    pub pid: Option<u32>,
+    /// Its unit.
+    pub unit: Option<String>,
+    /// The package it is from.
+    pub package: Option<String>,
+    /// The file or table that says so.
+    pub evidence: String,
+}
+
+/// What one copy of a web application, or of a part of one, owes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApplicationFinding {
+    /// Its slug: `mediawiki`.
+    pub product: String,
+    /// Its version, where a file holds one.
+    pub version: Option<String>,
+    /// Its folder.
+    pub path: String,
+    /// The package that owns it.
+    pub owner_package: Option<String>,
+    /// The application that it is a part of, and what kind of part.
+    pub part_of: Option<(String, String)>,
+    /// The account that owns its files.
+    pub account: Option<String>,
+    /// The configuration that leads to it.
+    pub served_by: Option<String>,
+    /// What its path tells of a copy.
+    pub copy: Option<String>,
+    /// The file that tells the version.
+    pub evidence: String,
+    /// The vulnerabilities of this version, or the advisories' own ids where they name none.
+    pub cves: Vec<String>,
+    /// The oldest version of its branch that mends them all, else of a later branch.
+    pub fixed: Option<String>,
+    /// The last day of upstream's support of this branch, where it has passed.
+    pub ended: Option<Date>,
+}
+
+/// What a package of a language owes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LanguageFinding {
+    /// The ecosystem.
+    pub ecosystem: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Where it lies.
+    pub path: String,
+    /// The package that owns it.
+    pub owner_package: Option<String>,
+    /// The vulnerabilities of this version.
+    pub cves: Vec<String>,
+    /// The oldest version that mends them all.
+    pub fixed: Option<String>,
+}
+
+/// A container or image, and what it owes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContainerFinding {
+    /// The container, without its facts.
+    pub container: Container,
+    /// How it stands, in one sentence; empty where it could not be read.
+    pub sentence: String,
+    /// What it owes.
+    pub findings: Vec<Finding>,
+    /// What could not be known of it.
+    pub unknown: Vec<Obstacle>,
 }

@@ -11,12 +11,15 @@ extern crate alloc;
 
 pub mod action;
 pub mod advisory;
+pub mod application;
 pub mod catalog;
+pub mod container;
 pub mod cvss;
 pub mod fact;
 pub mod finding;
 pub mod kernel;
 pub mod owed;
+pub mod running;
 pub mod text;
 pub mod time;
 pub mod verdict;

@@ -15,8 +15,8 @@ use muster_sandbox::{Access, Death, Limits};
 use rustix::fs::{Mode, OFlags};
 
 use crate::inspectors::INSPECTORS;
-use crate::root::{Declared, Directory, NotTar, Pattern, Root, Tar};
-use crate::{Inspector, Target};
+use crate::root::{Declared, Directory, NotTar, Pattern, Root, Tar, Within};
+use crate::{Inspector, Scope, Target};
 
 /// Bytes of memory a child may write to: with its parent's below the 128 MiB that an inspection may take.
 const MAX_MEMORY: u64 = 116 << 20;
@@ -121,8 +121,9 @@ pub fn inspect_with(
     options: &Options,
 ) -> (Result<Facts, Error>, Spent) {
     let mut spent = Spent::default();
+    let end = muster_sandbox::monotonic() + options.timeout;
     let facts = Source::open(target, options)
-        .and_then(|source| Inspection { inspectors, options, source }.run(&mut spent));
+        .and_then(|source| Inspection { inspectors, source, end }.run(&mut spent));
     (facts, spent)
 }
 
@@ -198,50 +199,97 @@ const NOT_TAR: u8 = b'n';
 
 struct Inspection<'a> {
     inspectors: &'a [&'a dyn Inspector],
-    options: &'a Options,
     source: Source,
+    /// When the time is up, by the clock of the limits.
+    end: Duration,
+}
+
+/// What one child does: the inspectors of some scopes, after those before it.
+struct Stage<'s> {
+    scopes: &'s [Scope],
+    left_out: Vec<(usize, Death)>,
+}
+
+impl Stage<'_> {
+    /// Tells whether the packages and the archive stay with the parent: later inspectors read them and change nothing.
+    fn is_later(&self) -> bool {
+        !self.scopes.contains(&Scope::Declared) && !muster_sandbox::IS_IN_PROCESS
+    }
+
+    /// Adds to what a child learned the part that it did not send back.
+    fn joined(&self, mut learned: Facts, before: Facts) -> Facts {
+        if self.is_later() {
+            learned.packages = before.packages;
+            learned.archive = before.archive;
+        }
+        learned
+    }
 }
 
 impl Inspection<'_> {
     fn run(&self, spent: &mut Spent) -> Result<Facts, Error> {
-        let only = self.declared_descriptors();
-        let mut left_out: Vec<(usize, Death)> = Vec::new();
-        let mut spare = self.options.timeout;
+        // A tar is read once, by one child; of a directory each child sees as much as its inspectors must.
+        let stages: &[&[Scope]] = match &self.source {
+            Source::Directory { directory, .. } if directory.running() => {
+                &[&[Scope::Declared], &[Scope::Processes], &[Scope::Everywhere]]
+            }
+            Source::Directory { .. } => &[&[Scope::Declared], &[Scope::Everywhere]],
+            Source::Tar { .. } | Source::Stdin { .. } => &[&Scope::ALL],
+        };
+        let mut facts = Facts::default();
+        let mut left_out = Vec::new();
+        for scopes in stages {
+            if self.inspectors.iter().any(|i| scopes.contains(&i.scope())) {
+                let mut stage = Stage { scopes, left_out: Vec::new() };
+                facts = self.stage(&mut stage, facts, spent)?;
+                left_out.append(&mut stage.left_out);
+            }
+        }
+        self.finish(facts, &left_out)
+    }
+
+    /// Runs the inspectors of a stage in a child; after a death again, without the one that was at work.
+    fn stage(
+        &self,
+        stage: &mut Stage<'_>,
+        mut before: Facts,
+        spent: &mut Spent,
+    ) -> Result<Facts, Error> {
+        // Standard input comes only once.
+        let once_only = matches!(self.source, Source::Stdin { .. });
+        let failed = |death| Error::Reader { path: self.source.path().to_owned(), death };
         loop {
-            // Three quarters of the time that is left: a second try needs some as well. Standard input comes only once.
-            let once_only = matches!(self.source, Source::Stdin { .. });
-            let time = if once_only { spare } else { spare / 4 * 3 };
+            // Three quarters of the time that is left: a second try needs some as well.
+            let spare = self.end.saturating_sub(muster_sandbox::monotonic());
+            let time = in_hundredths(if once_only { spare } else { spare / 4 * 3 });
             let limits = Limits { memory: MAX_MEMORY, time, output: MAX_ANSWER };
-            spare -= time;
-            let outcome = self.once(&limits, &only, &left_out);
+            let outcome = self.once(&limits, stage, &mut before);
             spent.cpu += outcome.cpu;
             spent.peak = spent.peak.max(outcome.peak);
             let (at_work, last) = last_frames(&outcome.output);
             let Some(death) = outcome.death else {
                 return match last {
-                    Some(Frame::Facts(facts)) => self.finish(*facts, &left_out),
+                    Some(Frame::Facts(facts)) => Ok(stage.joined(*facts, before)),
                     Some(Frame::NotTar(why)) => {
                         Err(Error::NotTar { path: self.source.path().to_owned(), why })
                     }
-                    Some(Frame::Begins(_)) | None => Err(Error::Reader {
-                        path: self.source.path().to_owned(),
-                        death: Death::Failed(String::from("its answer is not whole")),
-                    }),
+                    Some(Frame::Begins(_)) | None => {
+                        Err(failed(Death::Failed(String::from("its answer is not whole"))))
+                    }
                 };
             };
-            let Some(at_work) = at_work else {
-                return Err(Error::Reader { path: self.source.path().to_owned(), death });
-            };
-            left_out.push((at_work, death.clone()));
-            if once_only || left_out.len() > MAX_RETRIES {
-                let facts = match last {
-                    Some(Frame::Facts(facts)) => *facts,
-                    Some(Frame::Begins(_) | Frame::NotTar(_)) | None => Facts::default(),
-                };
-                for later in at_work + 1..self.inspectors.len() {
-                    left_out.push((later, death.clone()));
+            let Some(at_work) = at_work else { return Err(failed(death)) };
+            stage.left_out.push((at_work, death.clone()));
+            if once_only || stage.left_out.len() > MAX_RETRIES {
+                for (later, inspector) in self.inspectors.iter().enumerate().skip(at_work + 1) {
+                    if stage.scopes.contains(&inspector.scope()) {
+                        stage.left_out.push((later, death.clone()));
+                    }
                 }
-                return self.finish(facts, &left_out);
+                return Ok(match last {
+                    Some(Frame::Facts(facts)) => stage.joined(*facts, before),
+                    Some(Frame::Begins(_) | Frame::NotTar(_)) | None => before,
+                });
             }
         }
     }
@@ -250,7 +298,8 @@ impl Inspection<'_> {
     fn declared_descriptors(&self) -> Vec<OwnedFd> {
         let Source::Directory { directory, .. } = &self.source else { return Vec::new() };
         let mut fixed: Vec<Vec<String>> = Vec::new();
-        for pattern in self.inspectors.iter().flat_map(|i| i.reads()) {
+        let declared = self.inspectors.iter().filter(|i| i.scope() == Scope::Declared);
+        for pattern in declared.flat_map(|i| i.reads()) {
             let pattern = Pattern::new(pattern);
             let path: Vec<String> = pattern.fixed().into_iter().map(String::from).collect();
             if !fixed.iter().any(|known| path.starts_with(known)) {
@@ -266,33 +315,62 @@ impl Inspection<'_> {
     fn once(
         &self,
         limits: &Limits,
-        only: &[OwnedFd],
-        left_out: &[(usize, Death)],
+        stage: &Stage<'_>,
+        before: &mut Facts,
     ) -> muster_sandbox::Outcome {
-        let only: Vec<BorrowedFd<'_>> = only.iter().map(OwnedFd::as_fd).collect();
         match &self.source {
-            Source::Directory { directory, .. } => {
-                let below = Some(directory.descriptor());
-                let access = Access { open: &[], below, only: &only };
-                muster_sandbox::run(limits, &access, |out| {
-                    self.answer(directory, None, Facts::default(), left_out, out)
-                })
-            }
+            Source::Directory { directory, .. } => match stage.scopes {
+                [Scope::Processes] => self.once_over_processes(directory, limits, stage, before),
+                scopes => {
+                    let only = if *scopes == [Scope::Declared] {
+                        self.declared_descriptors()
+                    } else {
+                        Vec::new()
+                    };
+                    let only: Vec<BorrowedFd<'_>> = only.iter().map(OwnedFd::as_fd).collect();
+                    let below = Some(directory.descriptor());
+                    let access = Access { below, only: &only, ..Access::default() };
+                    muster_sandbox::run(limits, &access, |out| {
+                        self.answer(directory, None, before, stage, out)
+                    })
+                }
+            },
             Source::Tar { file, running, .. } => {
                 let open = [file.as_fd()];
-                let access = Access { open: &open, below: None, only: &[] };
+                let access = Access { open: &open, ..Access::default() };
                 muster_sandbox::run(limits, &access, |out| {
-                    self.answer_of_tar(file.as_fd(), *running, limits, left_out, out)
+                    self.answer_of_tar(file.as_fd(), *running, limits, stage, out)
                 })
             }
             Source::Stdin { running } => {
-                let stdin = rustix::stdio::stdin();
-                let access = Access { open: &[stdin], below: None, only: &[] };
+                let open = [rustix::stdio::stdin()];
+                let access = Access { open: &open, ..Access::default() };
                 muster_sandbox::run(limits, &access, |out| {
-                    self.answer_of_tar(stdin, *running, limits, left_out, out)
+                    self.answer_of_tar(rustix::stdio::stdin(), *running, limits, stage, out)
                 })
             }
         }
+    }
+
+    /// A child that sees `/proc` and nothing beside it.
+    fn once_over_processes(
+        &self,
+        directory: &Directory,
+        limits: &Limits,
+        stage: &Stage<'_>,
+        before: &mut Facts,
+    ) -> muster_sandbox::Outcome {
+        let Some(proc) = directory.look(&["proc"]) else {
+            let nothing = Access::default();
+            let root = Within::nothing("proc");
+            return muster_sandbox::run(limits, &nothing, |out| {
+                self.answer(&root, None, before, stage, out)
+            });
+        };
+        let root = Within::new("proc", Directory::new(proc, directory.live(), true));
+        let below = root.directory().map(Directory::descriptor);
+        let access = Access { below, processes: true, ..Access::default() };
+        muster_sandbox::run(limits, &access, |out| self.answer(&root, None, before, stage, out))
     }
 
     /// In the child: reads the tar, then inspects what was kept of it.
@@ -301,7 +379,7 @@ impl Inspection<'_> {
         file: BorrowedFd<'_>,
         running: bool,
         limits: &Limits,
-        left_out: &[(usize, Death)],
+        stage: &Stage<'_>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let patterns: Vec<Vec<Pattern>> = self
@@ -312,8 +390,8 @@ impl Inspection<'_> {
         let file = File::from(rustix::io::fcntl_dupfd_cloexec(file, 3)?);
         match Tar::read(&file, &patterns, running, limits.time / 5 * 4) {
             Ok(mut tar) => {
-                let facts = Facts { obstacles: tar.take_obstacles(), ..Facts::default() };
-                self.answer(&tar, tar.incomplete(), facts, left_out, out)
+                let mut facts = Facts { obstacles: tar.take_obstacles(), ..Facts::default() };
+                self.answer(&tar, tar.incomplete(), &mut facts, stage, out)
             }
             Err(NotTar(why)) => write_frame(out, NOT_TAR, why.as_bytes()),
         }
@@ -324,13 +402,16 @@ impl Inspection<'_> {
         &self,
         root: &dyn Root,
         incomplete: Option<&Obstacle>,
-        mut facts: Facts,
-        left_out: &[(usize, Death)],
+        before: &mut Facts,
+        stage: &Stage<'_>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let once_only = matches!(self.source, Source::Stdin { .. });
+        // What the parent knows stays there: this is its copy.
+        let mut facts = std::mem::take(before);
         for (number, inspector) in self.inspectors.iter().enumerate() {
-            if left_out.iter().any(|(dead, _)| *dead == number) {
+            let is_dead = stage.left_out.iter().any(|(dead, _)| *dead == number);
+            if is_dead || !stage.scopes.contains(&inspector.scope()) {
                 continue;
             }
             let number = u32::try_from(number).map_err(io::Error::other)?;
@@ -347,6 +428,10 @@ impl Inspection<'_> {
             stand_in(&mut facts.database, obstacle);
             stand_in(&mut facts.archive, obstacle);
             stand_in(&mut facts.subscription, obstacle);
+        }
+        if stage.is_later() {
+            facts.packages = Vec::new();
+            facts.archive = Reading::Absent;
         }
         write_facts(out, &facts)?;
         // The end of this process gives it all back faster than one by one.
@@ -375,6 +460,12 @@ impl Inspection<'_> {
         }
         Ok(facts)
     }
+}
+
+/// Rounds a time limit up to hundredths of a second, as a person would set it.
+fn in_hundredths(time: Duration) -> Duration {
+    let hundredths = time.as_micros().div_ceil(10_000).try_into().unwrap_or(u64::MAX / 10);
+    Duration::from_millis(hundredths * 10)
 }
 
 /// What an inspector that died would have read is not absent.

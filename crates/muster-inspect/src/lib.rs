@@ -17,6 +17,22 @@ pub use target::Target;
 
 use root::Root;
 
+/// How far an inspector must see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// The paths it declares; the kernel holds it to them.
+    #[default]
+    Declared,
+    /// The processes of a running system: `/proc`, and nothing beside it. What it declares begins with `/proc/`.
+    Processes,
+    /// Every file: what it looks for may lie anywhere.
+    Everywhere,
+}
+
+impl Scope {
+    pub(crate) const ALL: [Self; 3] = [Self::Declared, Self::Processes, Self::Everywhere];
+}
+
 /// Something that is inspected.
 pub trait Inspector: Sync {
     /// Returns its name.
@@ -24,6 +40,10 @@ pub trait Inspector: Sync {
     /// Returns the paths it may read, from `/` of the root; `*` in a name stands for any characters, a final `/**` for
     /// everything below, a final `/` for the names in that directory without what the files say.
     fn reads(&self) -> &'static [&'static str];
+    /// Returns how far it must see. Those that see further run later, each kind in a child of its own.
+    fn scope(&self) -> Scope {
+        Scope::Declared
+    }
     /// Reads, and fills its part of the facts; what stands in its way becomes an obstacle. Inspectors before it in the list have filled theirs.
     fn inspect(&self, root: &dyn Root, facts: &mut Facts);
 }

@@ -27,8 +27,11 @@ pub(crate) fn confine(limits: &Limits, access: &Access<'_>) -> Result<(), String
         let _unprivileged =
             rustix::process::fchdir(below).and_then(|()| rustix::process::chroot("."));
     }
-    drop_capabilities();
-    landlock(access)?;
+    drop_capabilities(access.processes);
+    // A process within Landlock cannot look at one outside: proc(5) asks as ptrace(2) does.
+    if !access.processes {
+        landlock(access)?;
+    }
     filter(access.below.is_some())
 }
 
@@ -57,10 +60,16 @@ fn set_limits(limits: &Limits) -> Result<(), String> {
     Ok(())
 }
 
-/// Keeps the right to read files that belong to others, where the parent has it, and no other.
-fn drop_capabilities() {
+/// Keeps the right to read files that belong to others, and to look at their processes where that is the work. Keeps only
+/// what the parent has.
+fn drop_capabilities(processes: bool) {
     let Ok(now) = rustix::thread::capabilities(None) else { return };
-    let kept = now.permitted & CapabilitySet::DAC_READ_SEARCH;
+    let wanted = if processes {
+        CapabilitySet::DAC_READ_SEARCH | CapabilitySet::SYS_PTRACE
+    } else {
+        CapabilitySet::DAC_READ_SEARCH
+    };
+    let kept = now.permitted & wanted;
     let sets =
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     let _kept_as_they_were = rustix::thread::set_capabilities(None, sets);

@@ -45,6 +45,8 @@ pub struct Access<'a> {
     pub below: Option<BorrowedFd<'a>>,
     /// Where it is not empty: the only files and directories that it may open, by the kernel's word (Landlock).
     pub only: &'a [BorrowedFd<'a>],
+    /// Whether it may look at other processes through `/proc`, which `below` then is. Landlock forbids that, so it is without.
+    pub processes: bool,
 }
 
 /// What came of the work.
@@ -106,6 +108,9 @@ const PANICKED: i32 = 3;
 /// How many bytes of last words are kept.
 const LAST_WORDS: usize = 2048;
 
+/// Whether this build does the work without a child, to count its instructions.
+pub const IS_IN_PROCESS: bool = cfg!(muster_in_process);
+
 /// Does the work in a child that may see `access` and no more.
 ///
 /// This process must have one thread. The work's writes arrive in the outcome, also when it dies before its end.
@@ -114,7 +119,7 @@ pub fn run(
     access: &Access<'_>,
     work: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Outcome {
-    if cfg!(muster_in_process) {
+    if IS_IN_PROCESS {
         return in_process(work);
     }
     match start(limits, access, work) {

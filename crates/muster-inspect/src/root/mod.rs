@@ -3,6 +3,7 @@
 mod declared;
 mod directory;
 mod tar;
+mod within;
 
 use std::io::{self, Read, Seek};
 
@@ -13,6 +14,7 @@ pub use declared::Declared;
 pub(crate) use declared::Pattern;
 pub use directory::Directory;
 pub use tar::{NotTar, Tar};
+pub use within::Within;
 
 /// How many symbolic links are followed on the way to one file, as in Linux.
 pub(crate) const MAX_LINKS: u32 = 40;

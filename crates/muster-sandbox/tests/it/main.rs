@@ -30,6 +30,10 @@ const TESTS: &[(&str, fn())] = &[
         "landlock_narrows_the_directory_to_what_was_named",
         landlock_narrows_the_directory_to_what_was_named,
     ),
+    (
+        "other_processes_are_seen_only_where_that_is_the_work",
+        other_processes_are_seen_only_where_that_is_the_work,
+    ),
     ("each_limit_is_told_in_words", each_limit_is_told_in_words),
     ("a_process_with_threads_does_not_fork", a_process_with_threads_does_not_fork),
 ];
@@ -91,7 +95,7 @@ fn nothing_but_reading_what_was_given_is_left() {
     let slash = File::open("/").unwrap();
     let written = folder.path().join("written");
     let parent = rustix::process::getpid();
-    let access = Access { open: &[], below: Some(directory.as_fd()), only: &[] };
+    let access = Access { below: Some(directory.as_fd()), ..Access::default() };
     let outcome = run(&LIMITS, &access, |out| {
         let read = |name: &str| -> io::Result<String> {
             let file = openat(&directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
@@ -171,7 +175,7 @@ fn nothing_but_reading_what_was_given_is_left() {
 fn nothing_can_be_opened_where_no_directory_was_given() {
     let mut file = File::open("/etc/passwd").unwrap();
     let other = file.try_clone().unwrap();
-    let access = Access { open: &[other.as_fd()], below: None, only: &[] };
+    let access = Access { open: &[other.as_fd()], ..Access::default() };
     let outcome = run(&LIMITS, &access, |out| {
         say(out, "open", File::open("/etc/hosts"))?;
         let mut first = [0; 4];
@@ -199,7 +203,7 @@ fn landlock_narrows_the_directory_to_what_was_named() {
     let named = File::open(folder.path().join("named")).unwrap();
     let file = File::open(folder.path().join("file")).unwrap();
     let only = [named.as_fd(), file.as_fd()];
-    let access = Access { open: &[], below: Some(directory.as_fd()), only: &only };
+    let access = Access { below: Some(directory.as_fd()), only: &only, ..Access::default() };
     let outcome = run(&LIMITS, &access, |out| {
         for name in ["named/a", "file", "other", "."] {
             say(out, name, openat(&directory, name, OFlags::RDONLY, Mode::empty()))?;
@@ -275,4 +279,31 @@ fn a_process_with_threads_does_not_fork() {
     assert!(thread.join().unwrap().is_err());
     let Some(Death::NotStarted(why)) = outcome.death else { panic!("{:?}", outcome.death) };
     assert!(Path::new("/proc/self/task").exists() && why.contains("threads"), "{why}");
+}
+
+/// The parent is outside the child's Landlock, so the child may look at it only where processes are the work.
+fn other_processes_are_seen_only_where_that_is_the_work() {
+    let proc = File::open("/proc").unwrap();
+    let parent = std::process::id();
+    let seen = [false, true].map(|processes| {
+        let access = Access { below: Some(proc.as_fd()), processes, ..Access::default() };
+        let outcome = run(&LIMITS, &access, |out| {
+            let maps = format!("{parent}/maps");
+            let opened = openat(&proc, maps, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            let text =
+                opened.map_err(io::Error::from).and_then(|f| io::read_to_string(File::from(f)));
+            say(
+                out,
+                "maps",
+                text.and_then(|t| {
+                    if t.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+                }),
+            )
+        });
+        told(&outcome)
+    });
+    if has_landlock() {
+        assert_ne!(seen[0], "maps: ok\n");
+    }
+    assert_eq!(seen[1], "maps: ok\n");
 }

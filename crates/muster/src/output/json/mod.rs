@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use muster_core::catalog::Support;
 use muster_core::fact::Obstacle;
-use muster_core::finding::{About, AdvisoryFinding, Concerned, Finding, Fix};
+use muster_core::finding::{About, AdvisoryFinding, Concerned, ContainerFinding, Finding, Fix};
 use muster_core::time::{Date, Instant};
 use serde::Serialize;
 
@@ -121,8 +121,66 @@ impl Findings {
                 packages(entry.key(key!("packages")), &t.packages, key!("fixed"));
                 entry.text(key!("origin"), &t.origin);
             }
+            About::Restart(r) => {
+                entry.text(key!("why"), &r.why);
+                entry.perhaps(key!("unit"), r.unit.as_deref());
+                entry.text(key!("process"), &r.process);
+                entry.value(key!("pid"), &r.pid);
+                entry.perhaps(key!("executable"), r.executable.as_deref());
+                entry.texts(key!("libraries"), &r.libraries);
+                entry.texts(key!("packages"), &r.packages);
+            }
+            About::CleartextService(c) => {
+                entry.text(key!("protocol"), &c.protocol);
+                entry.text(key!("address"), &c.address);
+                entry.value(key!("port"), &c.port);
+                entry.word(key!("reach"), c.reach.name());
+                entry.value(key!("pid"), &c.pid);
+                entry.perhaps(key!("unit"), c.unit.as_deref());
+                entry.perhaps(key!("package"), c.package.as_deref());
+                entry.text(key!("evidence"), &c.evidence);
+            }
+            About::WebApplication(a) => {
+                entry.text(key!("product"), &a.product);
+                entry.perhaps(key!("version"), a.version.as_deref());
+                entry.text(key!("path"), &a.path);
+                entry.perhaps(key!("owner_package"), a.owner_package.as_deref());
+                entry.perhaps(key!("part_of"), a.part_of.as_ref().map(|(of, _)| &**of));
+                entry.perhaps(key!("part"), a.part_of.as_ref().map(|(_, part)| &**part));
+                entry.perhaps(key!("account"), a.account.as_deref());
+                entry.perhaps(key!("served_by"), a.served_by.as_deref());
+                entry.perhaps(key!("copy"), a.copy.as_deref());
+                entry.text(key!("evidence"), &a.evidence);
+                entry.texts(key!("cves"), &a.cves);
+                entry.perhaps(key!("fixed"), a.fixed.as_deref());
+                entry.value(key!("ended"), &a.ended);
+            }
+            About::LanguagePackage(l) => {
+                entry.text(key!("ecosystem"), &l.ecosystem);
+                entry.text(key!("name"), &l.name);
+                entry.text(key!("version"), &l.version);
+                entry.text(key!("path"), &l.path);
+                entry.perhaps(key!("owner_package"), l.owner_package.as_deref());
+                entry.texts(key!("cves"), &l.cves);
+                entry.perhaps(key!("fixed"), l.fixed.as_deref());
+            }
+            About::Container(c) => self.container(&mut entry, c),
         }
         entry.end();
+    }
+
+    fn container(&mut self, entry: &mut Object<'_>, c: &ContainerFinding) {
+        entry.text(key!("runtime"), &c.container.runtime);
+        entry.text(key!("name"), &c.container.name);
+        entry.perhaps(key!("image"), c.container.image.as_deref());
+        entry.text(key!("root"), &c.container.root);
+        entry.is(key!("running"), c.container.running);
+        entry.is(key!("is_image"), c.container.is_image);
+        entry.text(key!("sentence"), &c.sentence);
+        object::list(entry.key(key!("findings")), &c.findings, |out, finding| {
+            self.write(out, finding);
+        });
+        entry.value(key!("unknown"), &c.unknown.iter().map(unknown).collect::<Vec<_>>());
     }
 
     fn advisory(&mut self, entry: &mut Object<'_>, a: &AdvisoryFinding) {
@@ -261,6 +319,11 @@ pub(crate) fn kind(finding: &Finding) -> &'static str {
         About::Reboot(_) => "reboot",
         About::UpdateChannel(_) => "update-channel",
         About::ThirdParty(_) => "third-party",
+        About::Restart(_) => "restart",
+        About::CleartextService(_) => "cleartext-service",
+        About::WebApplication(_) => "web-application",
+        About::LanguagePackage(_) => "language-package",
+        About::Container(_) => "container",
     }
 }
 

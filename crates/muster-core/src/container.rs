@@ -1,0 +1,27 @@
+//! Containers and images: roots of their own within a server.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fact::{Facts, Reading};
+
+/// A container, or a stored image that no container was made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// What runs it: `docker`, `podman`, `containerd`, `lxc`.
+    pub runtime: String,
+    /// Its name, or its number where it has none; of an image its first name.
+    pub name: String,
+    /// The image it was made of, where that is known.
+    pub image: Option<String>,
+    /// Where its root lies, from `/` of the server.
+    pub root: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Whether it is a stored image.
+    pub is_image: bool,
+    /// What was learned of it; an obstacle where it could not be read.
+    pub facts: Reading<Box<Facts>>,
+}

@@ -1,0 +1,112 @@
+//! What runs on a server: its processes, what listens, and what patches its kernel's memory. Only a live system has it;
+//! of another root the configuration tells what would listen.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fact::Reading;
+
+/// What runs, or would run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// The processes, in the order of their numbers.
+    pub processes: Reading<Vec<Process>>,
+    /// What listens on a network, in the order of protocol, port and address.
+    pub listeners: Reading<Vec<Listener>>,
+    /// The patches of the running kernel's memory.
+    pub livepatch: Reading<Livepatch>,
+}
+
+/// A process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its name (`comm`).
+    pub name: String,
+    /// The file it runs, as its own root names it.
+    pub executable: Option<String>,
+    /// Whether that file is not on the disk any more, or another one lies there.
+    pub is_replaced: bool,
+    /// The libraries it uses that are not on the disk any more, or replaced.
+    pub replaced: Vec<String>,
+    /// The unit of systemd that it belongs to (`cron.service`), by its control group.
+    pub unit: Option<String>,
+    /// The container it runs in, by its control group or its root.
+    pub container: Option<String>,
+    /// The package that owns the executable.
+    pub package: Option<String>,
+    /// The packages that own the replaced files.
+    pub packages: Vec<String>,
+}
+
+/// Something that takes connections.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Listener {
+    /// How it is reached.
+    pub transport: Transport,
+    /// The address it is bound to, in its usual notation; `0.0.0.0` and `::` are every address of the server.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// From where it can be reached.
+    pub reach: Reach,
+    /// What it speaks, where that is known and in clear: `ftp`, `telnet`, `snmp-v2c`.
+    pub cleartext: Option<String>,
+    /// The process that holds it.
+    pub pid: Option<u32>,
+    /// The name of that process, or of the service by its configuration.
+    pub process: Option<String>,
+    /// Its unit.
+    pub unit: Option<String>,
+    /// The package it is from.
+    pub package: Option<String>,
+    /// The file or table that says so: `/proc/net/tcp`, `/etc/vsftpd.conf`.
+    pub evidence: String,
+}
+
+/// How a listener is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Transport {
+    /// Connections.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// From where a listener can be reached, by its address alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Reach {
+    /// From the server itself.
+    Loopback,
+    /// From networks of private addresses (RFC 1918, RFC 4193, RFC 6598, link-local).
+    Private,
+    /// From anywhere, as far as the address tells.
+    Public,
+}
+
+impl Reach {
+    /// Returns its word in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Private => "private",
+            Self::Public => "public",
+        }
+    }
+}
+
+/// The patches of the running kernel's memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Livepatch {
+    /// The names of the modules that are applied (`/sys/kernel/livepatch`).
+    pub applied: Vec<String>,
+    /// What the distributor's client says of it, whole words: `applied`, `nothing-to-apply`.
+    pub state: Option<String>,
+    /// The vulnerabilities that the client says are patched.
+    pub fixes: Vec<String>,
+    /// The file that says so.
+    pub source: String,
+}
