@@ -33,6 +33,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Say which security patches a server misses
     Inspect(Box<Inspect>),
+    /// Tell a server's owner what a finding means and what to type
+    Explain(Box<Explain>),
     /// Make, fetch and look into advisory files
     #[command(subcommand)]
     Feed(Feed),
@@ -87,6 +89,66 @@ pub(crate) struct Inspect {
     /// Give up on a root after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) timeout: u32,
+}
+
+/// Tell a server's owner what a finding means and what to type.
+///
+/// The page needs no knowledge of Muster: what is wrong, since when, how bad by whose word, what to type, and by what
+/// sign the next inspection knows that it is done. FINDING is an id as `muster inspect` prints it: an advisory, a CVE, a
+/// package, a unit, the path of a web application.
+///
+/// Exit status: 0 nothing is owed there, 1 it is owed, 2 there is no such finding, or the root could not be inspected.
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// What to explain
+    #[arg(value_name = "FINDING")]
+    pub(crate) finding: String,
+    /// Where: `/`, a directory, a tar, `-`; the running system without it
+    #[arg(value_name = "ROOT")]
+    pub(crate) root: Option<String>,
+    /// The compiled advisory file to hold the packages against
+    #[arg(long, value_name = "FILE")]
+    pub(crate) advisories: Option<PathBuf>,
+    /// A minisign public key (or a file with one): the advisory file must bear its signature, in FILE.minisig
+    #[arg(long, value_name = "KEY")]
+    pub(crate) advisories_key: Option<String>,
+    /// How to write the page
+    #[arg(long, value_enum, default_value_t = PageFormat::Text)]
+    pub(crate) format: PageFormat,
+    /// Also count as owed what has no fix, or none to come
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Take `proc/` inside a directory or tar for the running state of that root
+    #[arg(long)]
+    pub(crate) live_proc: bool,
+    /// Give up on the root after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) timeout: u32,
+}
+
+impl Explain {
+    /// Returns the inspection behind the page.
+    pub(crate) fn inspect(&self) -> Inspect {
+        Inspect {
+            roots: self.root.clone().into_iter().collect(),
+            advisories: self.advisories.clone(),
+            advisories_key: self.advisories_key.clone(),
+            format: Format::Table,
+            all: true,
+            strict: self.strict,
+            why: None,
+            live_proc: self.live_proc,
+            timeout: self.timeout,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageFormat {
+    /// Plain text, for a terminal or a mail
+    Text,
+    /// Markdown, for a ticket
+    Markdown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -14,10 +14,7 @@ use crate::output;
 use crate::report::{Question, Report};
 
 pub(crate) fn run(asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
-    let file = advisories::file(asked.advisories.as_deref())?;
-    if let Some(file) = &file {
-        check_signature(file, asked)?;
-    }
+    let file = advisory_file(asked)?;
     let roots: Vec<&str> = if asked.roots.is_empty() {
         vec!["/"]
     } else {
@@ -40,12 +37,22 @@ pub(crate) fn run(asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
     Ok(answer)
 }
 
-fn inspect(
+/// Opens the advisory file to judge by, which must bear the signature of the key that was named.
+pub(super) fn advisory_file(asked: &Inspect) -> anyhow::Result<Option<AdvisoryFile>> {
+    let file = advisories::file(asked.advisories.as_deref())?;
+    if let Some(file) = &file {
+        check_signature(file, asked)?;
+    }
+    Ok(file)
+}
+
+/// Inspects a root, and judges what was learned.
+pub(super) fn report(
     root: &str,
     file: Option<&AdvisoryFile>,
     asked: &Inspect,
     now: Instant,
-) -> anyhow::Result<Answer> {
+) -> anyhow::Result<Report> {
     let target = Target::parse(root.as_ref())?;
     let options = Options {
         live_proc: asked.live_proc,
@@ -53,13 +60,22 @@ fn inspect(
     };
     let facts =
         muster_inspect::inspect(&target, &options).with_context(|| format!("inspecting {root}"))?;
-    let report = Report::of(
+    Report::of(
         root.to_owned(),
         facts,
         file,
         Question { now, all: asked.all, of_several: asked.roots.len() > 1 },
     )
-    .map_err(|error| advisories::named(file.map_or(Path::new(""), AdvisoryFile::path), error))?;
+    .map_err(|error| advisories::named(file.map_or(Path::new(""), AdvisoryFile::path), error))
+}
+
+fn inspect(
+    root: &str,
+    file: Option<&AdvisoryFile>,
+    asked: &Inspect,
+    now: Instant,
+) -> anyhow::Result<Answer> {
+    let report = report(root, file, asked, now)?;
     if let Some(id) = &asked.why {
         output::why::write(&report, file, id)?;
         return Ok(Answer::Owed);

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod advisory;
+mod explain;
 mod feed;
 mod inspect;
 mod version;
@@ -41,6 +42,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Answer> {
     let told = arguments.now;
     match arguments.command {
         Command::Inspect(inspect) => inspect::run(&inspect, clock::now(told)),
+        Command::Explain(explain) => explain::run(&explain, clock::now(told)),
         Command::Feed(Feed::Build(build)) => feed::build(&build, told),
         Command::Feed(Feed::Show { file, format, signed_text }) => {
             feed::show(&file, format, signed_text)

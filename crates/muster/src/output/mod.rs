@@ -2,6 +2,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod cyclonedx;
+pub(crate) mod explain;
 pub(crate) mod json;
 pub(crate) mod openvex;
 pub(crate) mod purl;

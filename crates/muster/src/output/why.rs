@@ -10,9 +10,14 @@ use muster_match::AdvisoryFile;
 use super::table::wrap;
 use crate::report::{self, Report};
 
+/// Returns the findings that an id names: an advisory, a CVE, a source or a binary package, a finding's own id.
+pub(crate) fn named<'r>(report: &'r Report, id: &str) -> Vec<&'r Finding> {
+    report.findings.iter().filter(|f| is_named(f, id)).collect()
+}
+
 /// Explains every finding that an id names: an advisory, a CVE, a source or a binary package, a finding's own id.
 pub(crate) fn write(report: &Report, file: Option<&AdvisoryFile>, id: &str) -> anyhow::Result<()> {
-    let named: Vec<&Finding> = report.findings.iter().filter(|f| is_named(f, id)).collect();
+    let named = named(report, id);
     if named.is_empty() {
         bail!(
             "no finding of this inspection is named {id}; --all also lists what is fixed and not affected"
@@ -107,6 +112,13 @@ fn is_named(finding: &Finding, id: &str) -> bool {
         About::ArchiveUpdate(u) => {
             u.packages.iter().any(|p| same(&p.name)) || u.advisories.iter().any(|a| same(a))
         }
+        About::WebApplication(a) => {
+            same(&a.product) || same(&a.path) || a.cves.iter().any(|c| same(c))
+        }
+        About::LanguagePackage(l) => same(&l.name) || l.cves.iter().any(|c| same(c)),
+        About::Restart(r) => r.unit.as_deref().is_some_and(same) || same(&r.process),
+        About::CleartextService(c) => same(&c.protocol) || c.unit.as_deref().is_some_and(same),
+        About::Container(c) => same(&c.container.name),
         About::ThirdParty(t) => t.packages.iter().any(|p| same(&p.name)),
         _ => false,
     };

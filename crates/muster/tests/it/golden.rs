@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::runs::{Folder, run};
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["inspect"],
+    &["explain"],
     &["feed"],
     &["feed", "build"],
     &["feed", "show"],

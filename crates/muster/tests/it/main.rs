@@ -14,6 +14,7 @@ mod bad_feeds;
 mod bad_roots;
 mod build;
 mod compare;
+mod explain;
 mod feeds;
 mod formats;
 mod golden;

@@ -1,0 +1,398 @@
+//! The pages about what no advisory speaks of: releases and kernels without support, channels, restarts, services,
+//! applications.
+
+use muster_core::finding::{
+    About, ApplicationFinding, ArchiveUpdate, CleartextService, Concerned, ContainerFinding,
+    EndOfSupport, Finding, KernelLine, LanguageFinding, RestartOwed, Severity,
+};
+use muster_core::running::Reach;
+use muster_core::time::{day, days_between};
+
+use super::{
+    DONE, HOW_BAD, Item, Page, SINCE, TYPE, WHAT, commands, gone, meaning, point, sentence,
+    shows_version, text,
+};
+use crate::report::{Report, count, refresh};
+
+pub(super) fn page(report: &Report, finding: &Finding) -> Page {
+    let release = report.release_name();
+    let mut page = Page::new(if finding.title.starts_with(&release) {
+        finding.title.to_string()
+    } else {
+        format!("{release}: {}", finding.title)
+    });
+    let told = match &finding.about {
+        About::ArchiveUpdate(u) => archive_update(report, finding, u),
+        About::EndOfSupport(e) => end_of_support(report, finding, e),
+        About::KernelLine(k) => kernel_line(report, finding, k),
+        About::Reboot(r) => Told {
+            what: vec![text(format!("The server must be started again: {}.", r.why))],
+            how_bad: vec![text(
+                "Until then the old kernel or the old base libraries run, with every flaw that the update on the disk mends.",
+            )],
+            kind: vec![commands(["reboot".to_owned()])],
+            done: vec![
+                text(
+                    "It compares the running kernel and what the system itself asks for (/run/reboot-required).",
+                ),
+                gone(&finding.id),
+            ],
+            ..Told::default()
+        },
+        About::Restart(r) => restart(finding, r),
+        About::UpdateChannel(_) => Told {
+            what: vec![text(
+                "Something keeps updates from arriving here, or from being installed by themselves. What is published from now on does not reach this server.",
+            )],
+            done: vec![gone(&finding.id)],
+            ..Told::default()
+        },
+        About::ThirdParty(t) => Told {
+            what: vec![
+                text(
+                    "No advisory of the distribution speaks for these packages: whether they have flaws must be asked where they come from.",
+                ),
+                text(packages(&t.packages)),
+                text(format!("Origin: {}.", t.origin)),
+            ],
+            kind: vec![text(
+                "Ask their maker for a feed of advisories, take the distribution's own package instead, or remove them.",
+            )],
+            done: vec![gone(&finding.id)],
+            ..Told::default()
+        },
+        About::CleartextService(c) => cleartext(finding, c),
+        About::WebApplication(a) => application(report, finding, a),
+        About::LanguagePackage(l) => language(finding, l),
+        About::Container(c) => container(finding, c),
+        About::Advisory(_) => Told::default(),
+    };
+    page.add(WHAT, told.what);
+    page.add(SINCE, told.since);
+    let mut how_bad = told.how_bad;
+    if finding.severity != Severity::Unknown {
+        how_bad.push(text(format!("Muster counts it as {}.", finding.severity.name())));
+    }
+    page.add(HOW_BAD, how_bad);
+    page.add(TYPE, if told.kind.is_empty() { action(finding) } else { told.kind });
+    page.add(DONE, told.done);
+    page
+}
+
+/// What is told of a finding, by section.
+#[derive(Default)]
+struct Told {
+    what: Vec<Item>,
+    since: Vec<Item>,
+    how_bad: Vec<Item>,
+    /// What to type, where the action of the finding is not enough.
+    kind: Vec<Item>,
+    done: Vec<Item>,
+}
+
+/// Shows the action of a finding: a command as one, an advice in words as words.
+fn action(finding: &Finding) -> Vec<Item> {
+    let is_line = !finding.action.contains(", ")
+        && [
+            "apt-get ",
+            "dnf ",
+            "apk ",
+            "systemctl ",
+            "service ",
+            "rc-service ",
+            "reboot",
+            "dpkg ",
+            "kill ",
+        ]
+        .iter()
+        .any(|tool| finding.action.starts_with(tool));
+    match (finding.action.is_empty(), is_line) {
+        (true, _) => vec![text("There is no command that mends it.")],
+        (_, true) => vec![text("As root:"), commands([finding.action.to_string()])],
+        (_, false) => vec![sentence(&finding.action)],
+    }
+}
+
+fn packages(packages: &[Concerned]) -> String {
+    let names: Vec<String> =
+        packages.iter().take(20).map(|p| format!("{} {}", p.name, p.installed)).collect();
+    let more = packages.len().saturating_sub(20);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}: {}{more}.", count(packages.len(), "package", "packages"), names.join(", "))
+}
+
+fn archive_update(report: &Report, finding: &Finding, u: &ArchiveUpdate) -> Told {
+    let candidate = u.packages.first().and_then(|p| p.fixed.as_deref()).unwrap_or("?");
+    let installed = u.packages.first().map_or("?", |p| &p.installed);
+    let kind = if u.security { "security updates" } else { "updates" };
+    let names: Vec<&str> = u.packages.iter().map(|p| &*p.name).collect();
+    let mut told = Told {
+        what: vec![
+            text(format!(
+                "The archive offers {} in {candidate}, in its {kind} ({}). Installed is {installed}.",
+                u.source, u.pocket
+            )),
+            text(packages(&u.packages)),
+        ],
+        since: vec![text(
+            "The lists of packages on the server tell that it is there, and not since when.",
+        )],
+        ..Told::default()
+    };
+    if !u.advisories.is_empty() {
+        told.what.push(text(format!("It is known to close {}.", u.advisories.join(", "))));
+    } else if u.security {
+        told.how_bad.push(text("The distributor put it among its security updates and the lists say no more: count on a flaw."));
+    }
+    if let Some(why) = &u.kept_back {
+        told.what.push(text(format!("The package manager would not install it by itself: {why}.")));
+    }
+    if let Some(database) = report.facts.database.found() {
+        if u.kept_back.is_none() {
+            told.kind = vec![
+                text("As root:"),
+                commands([refresh(*database).to_owned(), finding.action.to_string()]),
+            ];
+        }
+        told.done = vec![
+            text(format!(
+                "It reads the package database: {} must be at {candidate} or newer. To look yourself:",
+                u.source
+            )),
+            commands([shows_version(*database, &names)]),
+        ];
+    }
+    told.done.push(gone(&finding.id));
+    told
+}
+
+fn end_of_support(report: &Report, finding: &Finding, e: &EndOfSupport) -> Told {
+    let since = e.ended.map_or_else(
+        || "The calendars do not tell the day.".to_owned(),
+        |d| {
+            format!(
+                "Support ended on {d}, {} days before this inspection.",
+                days_between(d, day(report.at))
+            )
+        },
+    );
+    let paid = match (&e.needs, e.paid_until) {
+        (Some(needs), Some(until)) => format!(" {needs} brings fixes until {until}."),
+        (Some(needs), None) => format!(" {needs} still brings fixes."),
+        (None, _) => String::new(),
+    };
+    Told {
+        what: vec![text(format!(
+            "{} {} gets no security updates any more.{paid} Each flaw found since then stays open here, and no list of advisories names it.",
+            e.product, e.version
+        ))],
+        since: vec![text(since)],
+        how_bad: vec![text(
+            "Flaws that are mended in newer releases are public, with their patches: they are read by those who attack.",
+        )],
+        kind: vec![
+            sentence(&finding.action),
+            text("Until that is done, let as little as possible reach the server."),
+        ],
+        done: vec![
+            text(
+                "It reads the release of the server (/etc/os-release) and its own calendar, or finds the subscription attached.",
+            ),
+            gone(&finding.id),
+        ],
+    }
+}
+
+fn kernel_line(report: &Report, finding: &Finding, k: &KernelLine) -> Told {
+    let since = k.ended.map_or_else(
+        || "The record does not tell the day.".to_owned(),
+        |d| {
+            format!(
+                "It ended on {d}, {} days before this inspection.",
+                days_between(d, day(report.at))
+            )
+        },
+    );
+    let mut what = vec![text(format!(
+        "The kernel line {} gets no fixes any more. The vendor's own words: {}.",
+        k.line, k.word
+    ))];
+    if let Some(running) = &k.running {
+        what.push(text(format!("It is the line of the running kernel, {running}.")));
+    }
+    if !k.packages.is_empty() {
+        what.push(text(packages(&k.packages)));
+    }
+    if let Some(successor) = &k.successor {
+        what.push(text(format!("The line that takes its place is {successor}.")));
+    }
+    Told {
+        what,
+        since: vec![text(since)],
+        how_bad: vec![text(
+            "A kernel flaw that is found now is not even counted for this line: nobody says whether it is affected.",
+        )],
+        done: vec![
+            text(
+                "The running kernel, and the one of the next boot, must be of a line that gets fixes: `uname -r` names the running one.",
+            ),
+            gone(&finding.id),
+        ],
+        ..Told::default()
+    }
+}
+
+fn restart(finding: &Finding, r: &RestartOwed) -> Told {
+    let unit = r.unit.as_deref().map_or(String::new(), |u| format!(" of {u}"));
+    let mut what = vec![text(format!(
+        "The process {} ({}){unit} was started before an update, and goes on using what the update replaced: {}.",
+        r.process, r.pid, r.why
+    ))];
+    what.extend(r.executable.iter().chain(&r.libraries).take(20).map(point));
+    if !r.packages.is_empty() {
+        what.push(text(format!("The packages behind it: {}.", r.packages.join(", "))));
+    }
+    Told {
+        what,
+        since: vec![text(
+            "Since the update was installed: an update mends the files, not what is already running.",
+        )],
+        how_bad: vec![text("Whatever flaw the update mends is still open in this process.")],
+        done: vec![
+            text(
+                "It looks at the files that the running processes use (/proc/PID/maps): none may be one that is not on the disk any more.",
+            ),
+            gone(&finding.id),
+        ],
+        ..Told::default()
+    }
+}
+
+fn cleartext(finding: &Finding, c: &CleartextService) -> Told {
+    let who = c.unit.as_ref().or(c.package.as_ref()).map_or(String::new(), |u| format!(" by {u}"));
+    let reach = match c.reach {
+        Reach::Loopback => "only the server itself can reach it",
+        Reach::Private => "everybody in its private networks can reach it",
+        Reach::Public => "as far as the address tells, everybody can reach it",
+    };
+    let state = if c.pid.is_some() { "listens" } else { "is configured to listen" };
+    Told {
+        what: vec![
+            text(format!("{} {state}{who} on {} port {}: {reach}.", c.protocol, c.address, c.port)),
+            text(format!("Seen in {}.", c.evidence)),
+        ],
+        how_bad: vec![text(
+            "Who is on the way reads what is said there, passwords included, or needs none.",
+        )],
+        done: vec![
+            text(
+                "It looks at what listens and at the configuration behind it: the service must be gone, or demand encryption and a login.",
+            ),
+            gone(&finding.id),
+        ],
+        ..Told::default()
+    }
+}
+
+fn application(report: &Report, finding: &Finding, a: &ApplicationFinding) -> Told {
+    let version = a.version.as_deref().unwrap_or("in a version that no file tells");
+    let part =
+        a.part_of.as_ref().map_or(String::new(), |(of, part)| format!(", a {part} of {of},"));
+    let mut what = vec![text(format!(
+        "{} {version}{part} lies at {}. No package manager keeps it up to date: somebody must.",
+        a.product, a.path
+    ))];
+    what.push(text(format!("The version stands in {}.", a.evidence)));
+    if let Some(account) = &a.account {
+        what.push(text(format!("Its files belong to the account {account}.")));
+    }
+    what.push(text(match (&a.served_by, &a.copy) {
+        (Some(by), _) => format!("A web server leads to it: {by}."),
+        (None, Some(copy)) => {
+            format!("By its path it is a copy ({copy}): if nobody needs it, it is better gone.")
+        }
+        (None, None) => "No web server's configuration that could be read leads to it.".to_owned(),
+    }));
+    let mut how_bad = Vec::new();
+    if !a.cves.is_empty() {
+        let shown: Vec<&str> = a.cves.iter().take(30).map(String::as_str).collect();
+        let more = a.cves.len().saturating_sub(30);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        how_bad.push(text(format!(
+            "This version has {}: {}{more}. `muster advisory ID` shows who says so.",
+            count(a.cves.len(), "known flaw", "known flaws"),
+            shown.join(", ")
+        )));
+    }
+    let since = a.ended.map(|d| {
+        text(format!(
+            "Its makers ended their support of this branch on {d}, {} days before this inspection.",
+            days_between(d, day(report.at))
+        ))
+    });
+    let done = a.fixed.as_ref().map_or_else(
+        || format!("It reads the version in {} again, or finds the folder gone.", a.evidence),
+        |fixed| format!("It reads the version in {} again: it must be {fixed} or newer, or the folder gone.", a.evidence),
+    );
+    Told {
+        what,
+        since: since.into_iter().collect(),
+        how_bad,
+        done: vec![text(done), gone(&finding.id)],
+        ..Told::default()
+    }
+}
+
+fn language(finding: &Finding, l: &LanguageFinding) -> Told {
+    let mut how_bad = Vec::new();
+    if !l.cves.is_empty() {
+        how_bad.push(text(format!(
+            "This version has {}: {}.",
+            count(l.cves.len(), "known flaw", "known flaws"),
+            l.cves.join(", ")
+        )));
+    }
+    Told {
+        what: vec![
+            text(format!(
+                "{} {} of {} lies at {}, where the distribution's updates do not reach it.",
+                l.name, l.version, l.ecosystem, l.path
+            )),
+            text(meaning(finding.verdict)),
+        ],
+        how_bad,
+        done: vec![text(format!("It reads {} again.", l.path)), gone(&finding.id)],
+        ..Told::default()
+    }
+}
+
+fn container(finding: &Finding, c: &ContainerFinding) -> Told {
+    let image = c.container.image.as_deref().map_or(String::new(), |i| format!(", made of {i}"));
+    let kind = if c.container.is_image { "image" } else { "container" };
+    let state = if c.container.running { "runs" } else { "is stored" };
+    let mut what = vec![text(format!(
+        "The {} {kind} {}{image} {state} here, with software of its own at {}. Updates of the server do not reach it.",
+        c.container.runtime, c.container.name, c.container.root
+    ))];
+    if !c.sentence.is_empty() {
+        what.push(text(c.sentence.clone()));
+    }
+    what.extend(c.findings.iter().take(12).map(|f| point(format!("{}: {}", f.id, f.title))));
+    if c.findings.len() > 12 {
+        what.push(point(format!("and {} more", c.findings.len() - 12)));
+    }
+    what.extend(
+        c.unknown
+            .iter()
+            .take(12)
+            .map(|u| point(format!("could not be known: {}: {}", u.what, u.why))),
+    );
+    Told {
+        what,
+        kind: vec![text(
+            "Do not mend it from within: build its image again from a base that has the fixes, and start the container anew from it. An image that nothing uses is better removed.",
+        )],
+        done: vec![text("It reads the new root as it read this one."), gone(&finding.id)],
+        ..Told::default()
+    }
+}
