@@ -6,6 +6,7 @@
 
 mod driver;
 pub mod inspectors;
+pub mod owners;
 pub mod root;
 mod target;
 pub mod unpack;
