@@ -20,6 +20,7 @@ const KINDS: [&str; 4] = ["plugin", "theme", "module", "extension"];
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the names are read by the build script of muster-core")]
 struct Application {
     product: String,
     name: String,
@@ -28,15 +29,26 @@ struct Application {
     order: String,
     calendar: Option<String>,
     #[serde(default)]
-    packagist: Vec<String>,
+    packagist: Anything,
     #[serde(default)]
-    pypi: Vec<String>,
+    pypi: Anything,
     #[serde(default)]
-    cpe: Vec<String>,
+    rubygems: Anything,
+    #[serde(default)]
+    npm: Anything,
+    #[serde(default)]
+    maven: Anything,
+    #[serde(default)]
+    go: Anything,
+    #[serde(default)]
+    cpe: Anything,
     sign: Vec<Sign>,
     #[serde(default)]
     part: Vec<Part>,
 }
+
+/// A name that the build script of muster-core reads.
+type Anything = Option<serde::de::IgnoredAny>;
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +74,7 @@ struct Version {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the names are read by the build script of muster-core")]
 struct Part {
     kind: String,
     folder: String,
@@ -69,8 +82,10 @@ struct Part {
     files: Vec<String>,
     #[serde(default)]
     holds: Vec<String>,
-    packagist: Option<String>,
-    cpe: Option<String>,
+    #[serde(default)]
+    packagist: Anything,
+    #[serde(default)]
+    cpe: Anything,
     #[serde(default)]
     version: Vec<Version>,
 }
@@ -125,28 +140,16 @@ impl Writer<'_> {
         if a.product.is_empty() || !a.product.chars().all(is_slug) {
             return Err(format!("product {:?} is no slug: a-z, 0-9, `-`, `.`, `_`", a.product));
         }
-        let order: Scheme = a
-            .order
-            .parse()
-            .map_err(|_| format!("order {:?} is no scheme of muster-version", a.order))?;
+        if a.order.parse::<Scheme>().is_err() {
+            return Err(format!("order {:?} is no scheme of muster-version", a.order));
+        }
         if a.sign.is_empty() {
             return Err(String::from("has no [[sign]]"));
         }
-        if let Some(cpe) = a.cpe.iter().find(|cpe| cpe.split(':').count() != 2) {
-            return Err(format!("cpe {cpe:?} is not vendor:product"));
+        if a.name.is_empty() || !a.source.starts_with("https://") || a.as_of.date.is_none() {
+            return Err(String::from("says a name, a source (https://…) and the day of that"));
         }
-        let as_of = a.as_of.date.ok_or("as_of is no date")?;
-        self.put(format_args!(
-            "Application {{ product: Product {{ slug: {:?}, name: {:?}, source: {:?}, as_of: \"{as_of}\", order: Scheme::{order:?}, calendar: {:?}, packagist: &{:?}, pypi: &{:?}, cpe: &{:?}, parts: &[",
-            a.product, a.name, a.source, a.calendar, a.packagist, a.pypi, a.cpe,
-        ));
-        for p in &a.part {
-            self.put(format_args!(
-                "PartNames {{ kind: {:?}, packagist: {:?}, cpe: {:?} }},",
-                p.kind, p.packagist, p.cpe
-            ));
-        }
-        self.put(format_args!("] }}, signs: &[\n"));
+        self.put(format_args!("Application {{ product: {:?}, signs: &[\n", a.product));
         for sign in &a.sign {
             self.sign(sign).map_err(|why| format!("sign {}: {why}", sign.file))?;
         }

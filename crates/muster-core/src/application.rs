@@ -3,44 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use muster_version::Scheme;
 use serde::{Deserialize, Serialize};
-
-/// A web application of the catalogue, as advisories and calendars speak of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Product {
-    /// Its slug in reports: `mediawiki`.
-    pub slug: &'static str,
-    /// Its name as people write it.
-    pub name: &'static str,
-    /// Where upstream documents its layout or its version.
-    pub source: &'static str,
-    /// The day of that source: `2026-11-23`.
-    pub as_of: &'static str,
-    /// How its versions are ordered.
-    pub order: Scheme,
-    /// Its slug in the calendar of endoflife.date.
-    pub calendar: Option<&'static str>,
-    /// Its packages at Packagist.
-    pub packagist: &'static [&'static str],
-    /// Its packages at PyPI.
-    pub pypi: &'static [&'static str],
-    /// Its `vendor:product` in CPE 2.3.
-    pub cpe: &'static [&'static str],
-    /// What kinds of parts it has.
-    pub parts: &'static [PartNames],
-}
-
-/// How advisories name the parts of one kind; `{slug}` stands for the part's own name.
-#[derive(Clone, Copy, Debug)]
-pub struct PartNames {
-    /// The kind: `plugin`, `theme`, `module`, `extension`.
-    pub kind: &'static str,
-    /// Its package at Packagist.
-    pub packagist: Option<&'static str>,
-    /// Its `vendor:product` in CPE 2.3; a vendor of `*` is any.
-    pub cpe: Option<&'static str>,
-}
 
 /// One copy of a web application, or of one of its plugins, themes, modules or extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

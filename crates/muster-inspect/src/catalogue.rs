@@ -1,15 +1,12 @@
 //! How web applications are recognised, compiled from `catalog/webapps/*.toml` by the build script.
 //!
-//! Nothing here reads a file: `docs/how-to/add-a-web-application.md` says what each field means.
-
-use muster_core::application::{PartNames, Product};
-use muster_version::Scheme;
+//! The names by which others know them are in [`muster_core::catalog`]. Nothing here reads a file: `docs/how-to/add-a-web-application.md` says what each field means.
 
 /// A web application, and how it is recognised.
 #[derive(Debug)]
 pub struct Application {
-    /// As advisories and calendars speak of it.
-    pub product: Product,
+    /// Its slug.
+    pub product: &'static str,
     /// The files it is recognised by: the first that fits a folder counts.
     pub signs: &'static [Sign],
     /// Where its parts lie.
@@ -68,8 +65,3 @@ pub static APPLICATIONS: &[Application] = include!(concat!(env!("OUT_DIR"), "/we
 
 /// The files that are looked at, as paths an inspector declares.
 pub static READS: &[&str] = include!(concat!(env!("OUT_DIR"), "/webapps_reads.rs"));
-
-/// Returns the application with exactly this slug.
-pub fn application(slug: &str) -> Option<&'static Application> {
-    APPLICATIONS.iter().find(|a| a.product.slug == slug)
-}
