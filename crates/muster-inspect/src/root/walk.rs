@@ -313,7 +313,7 @@ pub(super) fn by_lists(root: &(impl Root + ?Sized), wanted: &Wanted<'_>) -> Read
                 Some("") => {}
                 Some(why) => walked.pass_by(below.as_bytes(), why),
                 None if depth == MAX_DEPTH => {
-                    walked.end_early(below.as_bytes(), "it lies too deep")
+                    walked.end_early(below.as_bytes(), "it lies too deep");
                 }
                 None => ahead.push((below, depth + 1)),
             }

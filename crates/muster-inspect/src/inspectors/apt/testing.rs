@@ -80,7 +80,10 @@ impl Root for Files {
     }
 
     fn list(&self, path: &str) -> Reading<Vec<Entry>> {
-        let below = format!("{}/", path.trim_start_matches('/'));
+        let mut below = format!("{}/", path.trim_start_matches('/'));
+        if below == "/" {
+            below.clear();
+        }
         let mut found: Vec<Entry> = Vec::new();
         for name in self.files.keys().filter_map(|file| file.strip_prefix(&below)) {
             let (name, kind) = match name.split_once('/') {
