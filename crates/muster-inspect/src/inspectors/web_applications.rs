@@ -129,7 +129,6 @@ impl Inspector for WebApplications {
                 .into_iter()
                 .collect(),
             not_walked: walked.not_walked,
-            entries: walked.entries,
         });
     }
 }
