@@ -1,4 +1,5 @@
-//! What the world's distributions are, compiled from `catalog/distros/*.toml`: names, version order, calendars.
+//! What the world's distributions are, compiled from `catalog/distros/*.toml`: names, version order, calendars; and by
+//! which names advisories and calendars know web applications, from `catalog/webapps/*.toml`.
 
 use alloc::string::{String, ToString as _};
 
@@ -81,6 +82,63 @@ pub fn distribution(id: &str) -> Option<&'static Distribution> {
 /// Returns the distribution that the OSV schema calls by that ecosystem, without its release.
 pub fn by_osv(ecosystem: &str) -> Option<&'static Distribution> {
     DISTRIBUTIONS.iter().find(|d| d.osv == Some(ecosystem))
+}
+
+/// A web application, by the names that others know it by.
+#[derive(Debug)]
+pub struct Application {
+    /// Its slug in reports.
+    pub product: &'static str,
+    /// Its name as people write it.
+    pub name: &'static str,
+    /// How its versions are ordered.
+    pub order: Scheme,
+    /// Its slug in the calendars of support.
+    pub calendar: Option<&'static str>,
+    /// The names under which advisories speak of it, each with its ecosystem (`packagist`, `pypi`, `cpe`).
+    pub names: &'static [(&'static str, &'static str)],
+    /// The kinds of its parts.
+    pub parts: &'static [Part],
+}
+
+/// A kind of part of a web application.
+#[derive(Debug)]
+pub struct Part {
+    /// What it is: `plugin`, `theme`, `module`, `extension`.
+    pub kind: &'static str,
+    /// Patterns of the names under which advisories speak of one; `{slug}` stands for its own name.
+    pub names: &'static [(&'static str, &'static str)],
+}
+
+/// Every web application of the catalogue, in the order of their slugs.
+pub static APPLICATIONS: &[Application] = include!(concat!(env!("OUT_DIR"), "/applications.rs"));
+
+/// Returns the web application with that slug.
+pub fn application(product: &str) -> Option<&'static Application> {
+    let at = APPLICATIONS.binary_search_by(|a| a.product.cmp(product)).ok()?;
+    APPLICATIONS.get(at)
+}
+
+/// Tells whether an application or a kind of part of the catalogue is known by that `vendor:product` of CPE.
+pub fn is_known_cpe(name: &str) -> bool {
+    let exact = |names: &[(&str, &str)]| names.contains(&("cpe", name));
+    // Of a part's pattern only one with a vendor of its own tells anything: a slug alone is anybody's.
+    let pattern = |(ecosystem, pattern): &(&str, &str)| {
+        *ecosystem == "cpe"
+            && pattern
+                .strip_suffix("{slug}")
+                .is_some_and(|vendor| !vendor.starts_with('*') && name.starts_with(vendor))
+    };
+    APPLICATIONS
+        .iter()
+        .any(|a| exact(a.names) || a.parts.iter().any(|part| part.names.iter().any(pattern)))
+}
+
+impl Application {
+    /// Returns what is known of a kind of part; several entries of one kind differ in their folders only.
+    pub fn part(&self, kind: &str) -> Option<&'static Part> {
+        self.parts.iter().find(|part| part.kind == kind)
+    }
 }
 
 impl Distribution {
@@ -174,6 +232,19 @@ mod tests {
         let ubuntu = distribution("ubuntu").unwrap();
         let bionic = ubuntu.release("18.04").unwrap();
         assert_eq!(ubuntu.successor(bionic, date(2026, 11, 23)).unwrap().version, "22.04");
+    }
+
+    #[test]
+    fn applications_are_found_by_their_slugs() {
+        assert!(APPLICATIONS.is_sorted_by(|a, b| a.product < b.product));
+        for a in APPLICATIONS {
+            assert_eq!(application(a.product).unwrap().name, a.name);
+            for (ecosystem, name) in a.names.iter().filter(|(e, _)| *e == "cpe") {
+                assert!(is_known_cpe(name), "{ecosystem} {name}");
+            }
+        }
+        assert!(application("no-such-product").is_none());
+        assert!(!is_known_cpe("linux:linux_kernel"));
     }
 
     #[test]
