@@ -173,8 +173,13 @@ fn applications(folder: &Path) -> String {
         )
         .expect("a string takes text");
         for part in &application.part {
-            writeln!(code, "Part {{ kind: {:?}, names: {} }},", part.kind, part.names.code(product))
-                .expect("a string takes text");
+            writeln!(
+                code,
+                "Part {{ kind: {:?}, names: {} }},",
+                part.kind,
+                part.names.code(product)
+            )
+            .expect("a string takes text");
         }
         code.push_str("] },\n");
     }

@@ -55,11 +55,10 @@ impl<'c> Branches<'c> {
         if let Some(line) = self.branch(version) {
             return upstream(line, today);
         }
-        let newer = |line: &&SupportLine<'_>| {
-            self.order.compare_lenient(&line.version, version).is_gt()
-        };
+        let newer =
+            |line: &&SupportLine<'_>| self.order.compare_lenient(&line.version, version).is_gt();
         let known = self.order.is_valid(version) && !self.lines.is_empty();
-        if known && self.lines.iter().all(|line| newer(line)) {
+        if known && self.lines.iter().all(newer) {
             return Upstream::Ended(None);
         }
         Upstream::Unknown
