@@ -147,7 +147,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .map(|e| e.expect("readable").path())
         .filter(|f| f.extension().is_some_and(|e| e == "toml"))
         .collect();
-    files.sort();
+    files.sort_by(|a, b| a.file_stem().cmp(&b.file_stem()));
     files
 }
 

@@ -414,6 +414,21 @@ pub struct ApplicationFinding {
     pub fixed: Option<String>,
     /// The last day of upstream's support of this branch, where it has passed.
     pub ended: Option<Date>,
+    /// The newest version that upstream gives out of the branch to be on.
+    pub latest: Option<String>,
+    /// How likely and since when, of the vulnerabilities.
+    pub signals: Signals,
+}
+
+/// What is known of the exploitation of a finding's vulnerabilities.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Signals {
+    /// The day the first of the fixes was published.
+    pub published: Option<Date>,
+    /// The days CISA added one and set for its end, if it is known to be exploited.
+    pub exploited: Option<(Date, Option<Date>)>,
+    /// The highest likelihood of exploitation, by EPSS.
+    pub likelihood: Option<f32>,
 }
 
 /// What a package of a language owes.
@@ -433,6 +448,8 @@ pub struct LanguageFinding {
     pub cves: Vec<String>,
     /// The oldest version that mends them all.
     pub fixed: Option<String>,
+    /// How likely and since when, of the vulnerabilities.
+    pub signals: Signals,
 }
 
 /// A container or image, and what it owes.

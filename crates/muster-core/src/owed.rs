@@ -1,5 +1,7 @@
 //! What a server owes besides advisories: judged from the facts and the calendar alone.
 
+pub mod applications;
+
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};

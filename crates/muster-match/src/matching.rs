@@ -5,7 +5,9 @@
 //! of Ubuntu Pro. Kernels are judged as up to three objects (running, installed, next boot). No image that is merely
 //! left over counts, and no package of headers is a kernel.
 
+pub mod applications;
 mod archived;
+mod flaws;
 mod installed;
 mod lines;
 mod modules;

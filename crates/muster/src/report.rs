@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use muster_core::catalog::Support;
 use muster_core::fact::{Database, Facts, Obstacle, Reading};
-use muster_core::finding::{About, Finding, Fix, Severity};
+use muster_core::finding::{About, Finding, Fix, Severity, Signals};
 use muster_core::owed::{self, SupportState};
 use muster_core::time::{Instant, day, days_between};
 use muster_core::verdict::Verdict;
@@ -95,6 +95,9 @@ impl Report {
             findings = matched.findings;
             unknown.extend(matched.obstacles);
         }
+        let upstream = matching::applications::judge(file, &facts, today, question.all)?;
+        findings.extend(upstream.findings);
+        unknown.extend(upstream.obstacles);
         findings.extend(owed::end_of_support(&facts, question.now));
         if let Some(database) = database {
             let closed = ClosedBy::of(&findings, database);
@@ -205,6 +208,7 @@ impl Report {
         if self.findings.iter().any(|f| matches!(f.about, About::Reboot(_))) {
             parts.push("waits for a reboot".into());
         }
+        parts.extend(self.beside_packages());
         let channel =
             self.findings.iter().filter(|f| matches!(f.about, About::UpdateChannel(_))).count();
         if channel > 0 {
@@ -235,6 +239,80 @@ impl Report {
                 &format!("; {} could not be known", count(self.unknown.len(), "thing", "things"));
         }
         sentence + "."
+    }
+}
+
+/// What no package manager keeps, as it is counted in the sentence.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Application,
+    Part,
+    Language,
+}
+
+impl Beside {
+    fn of(finding: &Finding) -> Option<Self> {
+        match &finding.about {
+            About::WebApplication(a) if a.part_of.is_none() => Some(Self::Application),
+            About::WebApplication(_) => Some(Self::Part),
+            About::LanguagePackage(_) => Some(Self::Language),
+            _ => None,
+        }
+    }
+
+    /// Says how many of them are behind.
+    fn said(self, n: usize) -> String {
+        let (one, many) = match self {
+            Self::Application => {
+                ("web application that is out of date", "web applications that are out of date")
+            }
+            Self::Part => (
+                "part of a web application that is out of date",
+                "parts of web applications that are out of date",
+            ),
+            Self::Language => {
+                ("language package with known flaws", "language packages with known flaws")
+            }
+        };
+        count(n, one, many)
+    }
+}
+
+impl Report {
+    /// Says how what no package manager keeps stands: web applications with their parts, and packages of languages.
+    fn beside_packages(&self) -> Vec<String> {
+        let counted = |beside: Beside, verdicts: &[Verdict]| {
+            self.findings
+                .iter()
+                .filter(|f| Beside::of(f) == Some(beside) && verdicts.contains(&f.verdict))
+                .count()
+        };
+        let mut said: Vec<String> = [Beside::Application, Beside::Part, Beside::Language]
+            .into_iter()
+            .filter_map(|beside| {
+                let behind = counted(beside, &[Verdict::Missing, Verdict::EndOfSupport]);
+                (behind > 0).then(|| beside.said(behind))
+            })
+            .collect();
+        // Those that only `--all` lists for want of advisories have a version, and are named among the unknown.
+        let untold = self
+            .findings
+            .iter()
+            .filter(|f| Beside::of(f) == Some(Beside::Application))
+            .filter(|f| f.verdict == Verdict::Unknown && !f.action.is_empty())
+            .count();
+        if untold > 0 {
+            said.push(count(
+                untold,
+                "web application whose version tells nothing",
+                "web applications whose versions tell nothing",
+            ));
+        }
+        match said.split_last() {
+            None => Vec::new(),
+            Some((last, [])) => vec![format!("has {last}")],
+            Some((last, rest)) => vec![format!("has {} and {last}", rest.join(", "))],
+        }
     }
 }
 
@@ -377,7 +455,11 @@ pub(crate) fn urgency(finding: &Finding) -> u64 {
         Verdict::NoFix | Verdict::WontFix => 4,
         Verdict::Fixed | Verdict::NotAffected => 5,
     };
+    let of =
+        |s: &Signals| (false, s.exploited.is_some(), likelihood(s.likelihood), false, s.published);
     let (headers, exploited, likely, kernel, published) = match &finding.about {
+        About::WebApplication(a) => of(&a.signals),
+        About::LanguagePackage(l) => of(&l.signals),
         About::Advisory(a) => (
             a.patch.headers_only,
             a.exploited.is_some(),

@@ -14,6 +14,8 @@ mod records;
 mod section;
 mod strings;
 
+pub(crate) use section::scheme_of;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
@@ -22,6 +24,7 @@ use hashbrown::HashMap;
 use muster_core::advisory::{
     By, Channel, Form, Item, Problem, Record, Sink, Statement, Status, SupportLine,
 };
+use muster_core::catalog;
 use muster_core::finding::Severity;
 use muster_core::time::{Date, Instant, day};
 use serde::Serialize;
@@ -183,7 +186,7 @@ fn midnight(date: Date) -> Instant {
     date.to_zoned(jiff::tz::TimeZone::UTC).map_or(Instant::UNIX_EPOCH, |z| z.timestamp())
 }
 
-fn owned_line(line: SupportLine<'_>) -> SupportLine<'static> {
+pub(crate) fn owned_line(line: SupportLine<'_>) -> SupportLine<'static> {
     let own = |t: muster_core::advisory::Text<'_>| t.into_owned().into();
     SupportLine {
         product: own(line.product),
@@ -331,7 +334,9 @@ impl Compiler {
             (info.by_vendor, info.severity) = (by_vendor, severity);
         }
         info.notice |= record.form == Form::Notice;
-        let published = record.published.map(day);
+        // The day that a CVE was published is not that of a distribution's fix, and the id is the same.
+        let of_cpe = record.statements.iter().any(|s| s.release == "cpe");
+        let published = record.published.filter(|_| !of_cpe).map(day);
         info.published = match (info.published, published) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -490,6 +495,10 @@ fn header_bytes(sections: &[Placed], built: Option<Instant>) -> Vec<u8> {
 /// version that has it, which decides nothing about any version.
 fn is_judged(statement: &Statement<'_>) -> bool {
     let versionless = statement.status == Status::Fixed && statement.fixed.is_none();
+    // A name of CPE that the catalogue does not ask for is in no section: there are a hundred thousand of them.
+    if statement.release == "cpe" && !catalog::is_known_cpe(&statement.package) {
+        return false;
+    }
     !matches!(statement.channel, Channel::Other | Channel::Livepatch)
         && statement.status != Status::DoesNotExist
         && !versionless

@@ -89,7 +89,7 @@ fn keep_those_that_count(compiler: &Compiler, scheme: Scheme, rows: &mut Vec<Row
 }
 
 /// Returns the order of versions in a release, or in a language's ecosystem.
-fn scheme_of(release: &str) -> Scheme {
+pub(crate) fn scheme_of(release: &str) -> Scheme {
     let id = release.split(':').next().unwrap_or_default();
     if let Some(distribution) = catalog::distribution(id) {
         return distribution.scheme;
@@ -97,7 +97,8 @@ fn scheme_of(release: &str) -> Scheme {
     match id {
         "wolfi" | "chainguard" => Scheme::Apk,
         "pypi" => Scheme::Pep440,
-        "packagist" => Scheme::Composer,
+        // Names of CPE are of all kinds of software; PHP's order reads most of their versions as their makers mean them.
+        "packagist" | "cpe" => Scheme::Composer,
         "rubygems" => Scheme::RubyGems,
         "npm" => Scheme::Npm,
         "maven" => Scheme::Maven,

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says where"
 )]
 
+mod applications;
 mod damage;
 mod kernels;
 mod verdicts;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Write as _;
 
-use muster_core::finding::{About, Concerned, Finding};
+use muster_core::finding::{About, Concerned, Finding, Fix, Signals};
 use muster_core::text::for_terminal;
 
 use crate::output::json;
@@ -24,49 +24,90 @@ pub(crate) fn write(report: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cells(finding: &Finding) -> [String; 15] {
-    let (packages, fix, cves, published, exploited, epss): (&[Concerned], _, String, _, _, _) =
-        match &finding.about {
-            About::Advisory(a) => (
-                &a.patch.packages,
-                a.patch.fix.name(),
-                a.cves.join(" "),
-                a.published.map_or(String::new(), |d| d.to_string()),
-                a.exploited.map_or(String::new(), |(added, _)| added.to_string()),
-                a.likelihood.map_or(String::new(), |e| e.to_string()),
-            ),
-            About::ArchiveUpdate(u) => (
-                &u.packages,
-                "here",
-                u.advisories.join(" "),
-                String::new(),
-                String::new(),
-                String::new(),
-            ),
-            About::KernelLine(k) => {
-                (&k.packages, "", String::new(), String::new(), String::new(), String::new())
-            }
-            About::ThirdParty(t) => {
-                (&t.packages, "", String::new(), String::new(), String::new(), String::new())
-            }
-            _ => (&[], "", String::new(), String::new(), String::new(), String::new()),
+/// A name, the version installed, and the version that mends it.
+type Named<'f> = (&'f str, &'f str, Option<&'f str>);
+
+/// What a finding has in the columns that not every kind fills.
+#[derive(Default)]
+struct Columns<'f> {
+    source: &'f str,
+    /// Names, versions installed, and versions that mend them.
+    packages: Vec<Named<'f>>,
+    fix: &'static str,
+    cves: String,
+    signals: Signals,
+}
+
+impl<'f> Columns<'f> {
+    fn of(finding: &'f Finding) -> Self {
+        let list = |packages: &'f [Concerned]| {
+            packages.iter().map(|p| (&*p.name, &*p.installed, p.fixed.as_deref())).collect()
         };
-    let list =
-        |of: &dyn Fn(&Concerned) -> &str| packages.iter().map(of).collect::<Vec<_>>().join(" ");
+        let here = |fixed: &Option<String>| if fixed.is_some() { Fix::Here } else { Fix::None };
+        let source = report::source(finding).unwrap_or_default();
+        match &finding.about {
+            About::Advisory(a) => Self {
+                source,
+                packages: list(&a.patch.packages),
+                fix: a.patch.fix.name(),
+                cves: a.cves.join(" "),
+                signals: Signals {
+                    published: a.published,
+                    exploited: a.exploited,
+                    likelihood: a.likelihood,
+                },
+            },
+            About::ArchiveUpdate(u) => Self {
+                source,
+                packages: list(&u.packages),
+                fix: Fix::Here.name(),
+                cves: u.advisories.join(" "),
+                ..Self::default()
+            },
+            About::WebApplication(a) => Self {
+                source: &a.product,
+                packages: vec![(
+                    &a.product,
+                    a.version.as_deref().unwrap_or("-"),
+                    a.fixed.as_deref(),
+                )],
+                fix: here(&a.fixed).name(),
+                cves: a.cves.join(" "),
+                signals: a.signals,
+            },
+            About::LanguagePackage(l) => Self {
+                source: &l.name,
+                packages: vec![(&l.name, &l.version, l.fixed.as_deref())],
+                fix: here(&l.fixed).name(),
+                cves: l.cves.join(" "),
+                signals: l.signals,
+            },
+            About::KernelLine(k) => Self { packages: list(&k.packages), ..Self::default() },
+            About::ThirdParty(t) => Self { packages: list(&t.packages), ..Self::default() },
+            _ => Self::default(),
+        }
+    }
+}
+
+fn cells(finding: &Finding) -> [String; 15] {
+    let columns = Columns::of(finding);
+    let list = |of: &dyn Fn(&Named<'_>) -> String| {
+        columns.packages.iter().map(of).collect::<Vec<_>>().join(" ")
+    };
     [
         json::kind(finding).into(),
         finding.id.to_string(),
         finding.verdict.name().into(),
         finding.severity.name().into(),
-        report::source(finding).unwrap_or_default().into(),
-        list(&|p| &p.name),
-        list(&|p| &p.installed),
-        list(&|p| p.fixed.as_deref().unwrap_or("-")),
-        fix.into(),
-        cves,
-        published,
-        exploited,
-        epss,
+        columns.source.into(),
+        list(&|(name, ..)| (*name).to_owned()),
+        list(&|(_, installed, _)| (*installed).to_owned()),
+        list(&|(.., fixed)| fixed.unwrap_or("-").to_owned()),
+        columns.fix.into(),
+        columns.cves,
+        columns.signals.published.map_or(String::new(), |d| d.to_string()),
+        columns.signals.exploited.map_or(String::new(), |(added, _)| added.to_string()),
+        columns.signals.likelihood.map_or(String::new(), |e| e.to_string()),
         finding.title.to_string(),
         finding.action.to_string(),
     ]

@@ -1,4 +1,5 @@
-//! CycloneDX 1.6 (ECMA-424): every package of the server as a component, every finding as a vulnerability with its analysis (VEX).
+//! CycloneDX 1.6 (ECMA-424): every package of the server and all software beside them as a
+//! component, every finding as a vulnerability with its analysis (VEX).
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,8 @@ use muster_core::finding::{About, Concerned, Finding, Severity};
 use muster_core::verdict::Verdict;
 use serde_json::{Value, json};
 
-use crate::output::{json::kind, purl};
+use crate::output::json::kind;
+use crate::output::purl::{self, Beside};
 use crate::report::Report;
 
 /// Returns the bill of materials. Its serial number is made from what it says: the same inspection has the same one.
@@ -23,10 +25,18 @@ pub(crate) fn bom(report: &Report) -> Value {
             )
         })
         .collect();
-    let components: Vec<Value> = refs
+    let packages = refs
         .iter()
-        .map(|((name, _, version), purl)| json!({ "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl }))
-        .collect();
+        .map(|((name, _, version), purl)| json!({ "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl }));
+    let facts = &report.facts;
+    let beside = facts
+        .applications
+        .iter()
+        .map(Beside::application)
+        .chain(facts.languages.iter().map(Beside::language));
+    let beside: BTreeMap<String, Value> =
+        beside.map(|beside| (beside.id.clone(), component(&beside))).collect();
+    let components: Vec<Value> = packages.chain(beside.into_values()).collect();
     let vulnerabilities: Vec<Value> =
         report.findings.iter().flat_map(|f| vulnerabilities(f, &refs)).collect();
     let digest =
@@ -46,6 +56,24 @@ pub(crate) fn bom(report: &Report) -> Value {
         "components": components,
         "vulnerabilities": vulnerabilities,
     })
+}
+
+/// Software that no package manager keeps: one component a copy, told apart by its place.
+fn component(beside: &Beside<'_>) -> Value {
+    let mut component = json!({
+        "type": if beside.is_application { "application" } else { "library" },
+        "bom-ref": beside.id,
+        "name": beside.name,
+        "purl": beside.purl,
+        "properties": [{ "name": "muster:path", "value": beside.path }],
+    });
+    if let Some(version) = beside.version {
+        component["version"] = json!(version);
+    }
+    if let Some(cpe) = &beside.cpe {
+        component["cpe"] = json!(cpe);
+    }
+    component
 }
 
 /// Makes a UUID of a digest, with the bits that RFC 9562 gives to version 8 (a value of one's own making).
@@ -74,6 +102,8 @@ fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String
         About::ArchiveUpdate(u) => (vec![&finding.id], &u.packages),
         About::KernelLine(k) => (vec![&finding.id], &k.packages),
         About::ThirdParty(t) => (vec![&finding.id], &t.packages),
+        About::WebApplication(a) => (named(finding, &a.cves), &[]),
+        About::LanguagePackage(l) => (named(finding, &l.cves), &[]),
         _ => (vec![&finding.id], &[]),
     };
     let affects: Vec<Value> = packages
@@ -81,7 +111,11 @@ fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String
         .filter_map(|p| refs.get(&(&*p.name, &*p.architecture, &*p.installed)))
         .map(|purl| json!({ "ref": purl }))
         .collect();
-    let affects = if affects.is_empty() { vec![json!({ "ref": "server" })] } else { affects };
+    let affects = match Beside::of(finding) {
+        Some(beside) => vec![json!({ "ref": beside.id })],
+        None if affects.is_empty() => vec![json!({ "ref": "server" })],
+        None => affects,
+    };
     let one = |id: &str| {
         json!({
             "bom-ref": format!("{}:{id}:{}", finding.id, crate::report::source(finding).unwrap_or(kind(finding))),
@@ -95,6 +129,11 @@ fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String
         })
     };
     ids.into_iter().map(one).collect()
+}
+
+/// Returns the vulnerabilities; a finding without one is named by its own id.
+fn named<'f>(finding: &'f Finding, cves: &'f [String]) -> Vec<&'f str> {
+    if cves.is_empty() { vec![&finding.id] } else { cves.iter().map(String::as_str).collect() }
 }
 
 fn severity(severity: Severity) -> &'static str {

@@ -4,7 +4,8 @@ use muster_core::finding::{About, AdvisoryFinding, Finding};
 use muster_core::verdict::Verdict;
 use serde_json::{Value, json};
 
-use crate::output::{json::kind, purl};
+use crate::output::json::kind;
+use crate::output::purl::{self, Beside};
 use crate::report::Report;
 
 /// Returns the document. Its id is the hash of what it says: the same inspection has the same id.
@@ -38,9 +39,16 @@ fn statements(report: &Report, finding: &Finding) -> Vec<Value> {
         ),
         About::KernelLine(k) => (vec![&*finding.id], &k.packages),
         About::ThirdParty(t) => (vec![&*finding.id], &t.packages),
+        About::WebApplication(a) if !a.cves.is_empty() => {
+            (a.cves.iter().map(String::as_str).collect(), &empty)
+        }
+        About::LanguagePackage(l) if !l.cves.is_empty() => {
+            (l.cves.iter().map(String::as_str).collect(), &empty)
+        }
         _ => (vec![&*finding.id], &empty),
     };
     let products: Vec<Value> = match packages {
+        [] if let Some(beside) = Beside::of(finding) => vec![product(&beside)],
         [] => vec![json!({ "@id": format!("urn:muster:server:{}", kind(finding)) })],
         packages => packages
             .iter()
@@ -51,6 +59,18 @@ fn statements(report: &Report, finding: &Finding) -> Vec<Value> {
             .collect(),
     };
     names.into_iter().map(|name| statement(finding, name, &products)).collect()
+}
+
+/// Software beside the packages: its purl does not tell copies apart, so the id of the copy is its own.
+fn product(beside: &Beside<'_>) -> Value {
+    let mut product = json!({
+        "@id": format!("urn:muster:{}", purl::relative(&beside.id)),
+        "identifiers": { "purl": beside.purl },
+    });
+    if let Some(cpe) = &beside.cpe {
+        product["identifiers"]["cpe23"] = json!(cpe);
+    }
+    product
 }
 
 fn names<'a>(finding: &'a Finding, advisory: &'a AdvisoryFinding) -> Vec<&'a str> {
@@ -70,8 +90,10 @@ fn statement(finding: &Finding, name: &str, products: &[Value]) -> Value {
     });
     match finding.verdict {
         Verdict::NotAffected => {
-            statement["impact_statement"] =
-                json!("the distributor says that this package is not affected");
+            statement["impact_statement"] = json!(match &finding.about {
+                About::WebApplication(_) | About::LanguagePackage(_) => &*finding.title,
+                _ => "the distributor says that this package is not affected",
+            });
         }
         Verdict::Fixed | Verdict::Unknown => {}
         _ => {

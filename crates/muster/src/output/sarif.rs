@@ -1,4 +1,5 @@
-//! SARIF 2.1.0 (OASIS): a rule an advisory or other debt, a result a finding, located in the package database.
+//! SARIF 2.1.0 (OASIS): a rule an advisory or other debt, a result a finding, located in the package database, or in the
+//! folder of the software that no package manager keeps.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use muster_core::verdict::Verdict;
 use serde_json::{Value, json};
 
 use crate::output::json::{Findings, kind};
+use crate::output::purl::{self, Beside};
 use crate::report::{Report, is_owed};
 
 /// Returns the log of one run.
@@ -77,13 +79,14 @@ fn result(finding: &Finding, entry: &Value, rule: Option<usize>, database: &str)
         Verdict::Unknown => "review",
         _ => "fail",
     };
+    let place = Beside::of(finding).map_or(database.to_owned(), |b| purl::relative(b.path));
     json!({
         "ruleId": finding.id,
         "ruleIndex": rule,
         "kind": result_kind,
         "level": if result_kind == "fail" { level } else { "none" },
         "message": { "text": format!("{}. {}", finding.title, finding.action) },
-        "locations": [{ "physicalLocation": { "artifactLocation": { "uri": database, "uriBaseId": "ROOT" } } }],
+        "locations": [{ "physicalLocation": { "artifactLocation": { "uri": place, "uriBaseId": "ROOT" } } }],
         "partialFingerprints": { "musterFinding/v1": format!("{}:{}", kind(finding), crate::report::source(finding).map_or(finding.id.to_string(), |s| format!("{}:{s}", finding.id))) },
         "properties": entry,
     })

@@ -18,6 +18,9 @@ const WIDTH: usize = 80;
 /// Rows of actions that are shown before the rest is only counted.
 const ROWS: usize = 40;
 
+/// Parts or packages in one folder that are shown before the rest is only counted.
+const PARTS: usize = 12;
+
 /// Writes the answer.
 pub(crate) fn write(report: &Report, all: bool) -> anyhow::Result<()> {
     let mut out = crate::output::data()?;
@@ -81,6 +84,8 @@ impl Update<'_> {
 enum ActionKey<'a> {
     Upgrade(&'a str),
     Subscribe(&'a str),
+    /// What lies beside others of its kind: parts of an application, packages of a language.
+    Folder(&'a str, &'a str, &'a str),
     Other(&'a str),
 }
 
@@ -113,6 +118,8 @@ fn actions(report: &Report) -> Vec<Action<'_>> {
 
 fn is_action(finding: &Finding) -> bool {
     match finding.verdict {
+        // What no package manager keeps is somebody's to look at, also where its version could not be told.
+        Verdict::Unknown if is_beside(finding) => !finding.action.is_empty(),
         Verdict::Missing | Verdict::MissingSubscription | Verdict::Owed => true,
         Verdict::EndOfSupport => !matches!(finding.about, About::Advisory(_)),
         Verdict::Unknown
@@ -123,8 +130,17 @@ fn is_action(finding: &Finding) -> bool {
     }
 }
 
+fn is_beside(finding: &Finding) -> bool {
+    matches!(finding.about, About::WebApplication(_) | About::LanguagePackage(_))
+}
+
 fn key(finding: &Finding) -> ActionKey<'_> {
     match &finding.about {
+        About::WebApplication(a) => match &a.part_of {
+            Some((of, part)) => ActionKey::Folder(of, part, folder(&a.path)),
+            None => ActionKey::Other(&finding.id),
+        },
+        About::LanguagePackage(l) => ActionKey::Folder(&l.ecosystem, "package", folder(&l.path)),
         About::Advisory(a) if a.patch.fix == Fix::Subscription => {
             ActionKey::Subscribe(&a.patch.source)
         }
@@ -134,6 +150,11 @@ fn key(finding: &Finding) -> ActionKey<'_> {
         About::Reboot(_) => ActionKey::Other("reboot"),
         _ => ActionKey::Other(&finding.id),
     }
+}
+
+/// Returns the folder that a path lies in.
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(folder, _)| if folder.is_empty() { "/" } else { folder })
 }
 
 fn is_reboot(advisory: &AdvisoryFinding) -> bool {
@@ -203,9 +224,36 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding, database: Option<Datab
                 action.notes.push(format!("kept back: {why}"));
             }
         }
+        About::WebApplication(a) => {
+            action.exploited |= a.signals.exploited.is_some();
+            if let ActionKey::Folder(of, part, folder) = action.key {
+                action.what = format!("{part}s of {of} in {folder}");
+                let installed = a.version.as_deref().unwrap_or("of unknown version");
+                let part = one_of(&a.product, installed, a.fixed.as_deref(), &a.cves);
+                action.notes.push(part);
+            } else {
+                action.what = finding.title.to_string();
+                action.closes.extend(a.cves.iter().map(String::as_str));
+            }
+        }
+        About::LanguagePackage(l) => {
+            action.exploited |= l.signals.exploited.is_some();
+            action.what = format!("{} packages in {}", l.ecosystem, folder(&l.path));
+            action.notes.push(one_of(&l.name, &l.version, l.fixed.as_deref(), &l.cves));
+        }
         _ if action.what.is_empty() => action.what = finding.title.to_string(),
         _ => {}
     }
+}
+
+/// Says of one of many that lie in a folder what it is to become.
+fn one_of(name: &str, installed: &str, fixed: Option<&str>, flaws: &[String]) -> String {
+    let to = fixed.map_or(String::new(), |fixed| format!(" -> {fixed}"));
+    let flaws = match flaws.len() {
+        0 => String::new(),
+        n => format!("  ({})", count(n, "known flaw", "known flaws")),
+    };
+    format!("{name}  {installed}{to}{flaws}")
 }
 
 fn write_actions(out: &mut dyn Write, actions: &[Action<'_>], all: bool) -> io::Result<()> {
@@ -229,6 +277,11 @@ fn write_actions(out: &mut dyn Write, actions: &[Action<'_>], all: bool) -> io::
             writeln!(out, "  {:<9}  {line}", if at == 0 { mark } else { "" })?;
         }
         let mut below = action.notes.clone();
+        if matches!(action.key, ActionKey::Folder(..)) && below.len() > PARTS && !all {
+            let more = below.len() - PARTS;
+            below.truncate(PARTS);
+            below.push(format!("and {more} more; --all lists them"));
+        }
         if !action.closes.is_empty() {
             below.push(closes(&action.closes, all));
             below.extend(action.update.as_ref().and_then(|update| update.beyond(&action.closes)));

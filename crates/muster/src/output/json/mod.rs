@@ -9,7 +9,9 @@ use std::io::{self, Write};
 
 use muster_core::catalog::Support;
 use muster_core::fact::Obstacle;
-use muster_core::finding::{About, AdvisoryFinding, Concerned, ContainerFinding, Finding, Fix};
+use muster_core::finding::{
+    About, AdvisoryFinding, Concerned, ContainerFinding, Finding, Fix, Signals,
+};
 use muster_core::time::{Date, Instant};
 use serde::Serialize;
 
@@ -154,6 +156,8 @@ impl Findings {
                 entry.texts(key!("cves"), &a.cves);
                 entry.perhaps(key!("fixed"), a.fixed.as_deref());
                 entry.value(key!("ended"), &a.ended);
+                entry.perhaps(key!("latest"), a.latest.as_deref());
+                signals(&mut entry, &a.signals);
             }
             About::LanguagePackage(l) => {
                 entry.text(key!("ecosystem"), &l.ecosystem);
@@ -163,6 +167,7 @@ impl Findings {
                 entry.perhaps(key!("owner_package"), l.owner_package.as_deref());
                 entry.texts(key!("cves"), &l.cves);
                 entry.perhaps(key!("fixed"), l.fixed.as_deref());
+                signals(&mut entry, &l.signals);
             }
             About::Container(c) => self.container(&mut entry, c),
         }
@@ -208,6 +213,12 @@ impl Findings {
         entry.text(key!("word"), &a.patch.word);
         entry.word(key!("rule"), a.patch.rule.name());
     }
+}
+
+fn signals(entry: &mut Object<'_>, signals: &Signals) {
+    entry.value(key!("published"), &signals.published);
+    entry.value(key!("kev"), &signals.exploited.map(|(added, due)| Kev { added, due }));
+    entry.value(key!("epss"), &signals.likelihood.map(six_digits));
 }
 
 /// Writes a list of packages; `newer` is the key of the version that mends one, or that is on offer.
