@@ -325,29 +325,47 @@ impl<'a> Cve<'a> {
 
     /// Joins what the containers say: the CNA's word on a product's versions stands before what others add.
     fn products(&self) -> Vec<Product> {
-        let own: Vec<&Affected<'_>> = self.containers.cna.affected.0.iter().collect();
-        let mut products: Vec<Product> = own.iter().map(|a| Product::of(a)).collect();
-        applicable(&self.containers.cna.cpe_applicability, &mut products);
+        let mut products = self.containers.cna.products();
         for adp in &self.containers.adp.0 {
-            for affected in &adp.affected.0 {
-                add(Product::of(affected), &mut products);
+            let added = adp.products();
+            // One product of the CNA's and one of CISA's are the same under two names.
+            let told = products.iter().filter(|p| !p.spans.is_empty()).count();
+            let alone = told == 1 && added.len() == 1;
+            added.into_iter().for_each(|product| add(product, &mut products, alone));
+        }
+        products
+    }
+}
+
+impl Container<'_> {
+    /// Returns the products that it tells of, each once.
+    fn products(&self) -> Vec<Product> {
+        let mut products: Vec<Product> = Vec::new();
+        for affected in &self.affected.0 {
+            let product = Product::of(affected);
+            match products.iter_mut().find(|p| p.names == product.names) {
+                Some(known) => {
+                    known.spans.extend(product.spans);
+                    known.untold.extend(product.untold);
+                }
+                None => products.push(product),
             }
-            applicable(&adp.cpe_applicability, &mut products);
+        }
+        for product in applicable(&self.cpe_applicability) {
+            add(product, &mut products, false);
         }
         products
     }
 }
 
 /// Adds what is said of a product beside others: where that product is told already, only its names.
-fn add(product: Product, products: &mut Vec<Product>) {
-    let shares = |p: &Product| p.names.iter().any(|name| product.names.contains(name));
-    let kin = |p: &Product| {
-        shares(p) || p.names.iter().any(|a| product.names.iter().any(|b| is_kin(&a.1, &b.1)))
+fn add(product: Product, products: &mut Vec<Product>, is_the_one: bool) {
+    let is_known = |p: &&mut Product| {
+        let same =
+            |a: &(&str, String)| product.names.iter().any(|b| *a == *b || is_kin(&a.1, &b.1));
+        !p.spans.is_empty() && (is_the_one || p.names.iter().any(same))
     };
-    let told = |p: &Product| !p.spans.is_empty();
-    // One product of the CNA's and one of CISA's are the same under two names.
-    let only = products.iter().filter(|p| told(p)).count() == 1;
-    match products.iter_mut().find(|p| told(p) && (only || kin(p))) {
+    match products.iter_mut().find(is_known) {
         Some(known) => {
             for name in product.names {
                 if !known.names.contains(&name) {
@@ -365,7 +383,8 @@ fn is_kin(a: &str, b: &str) -> bool {
     product(a).is_some() && product(a) == product(b)
 }
 
-fn applicable(applicability: &List<Applicability<'_>>, products: &mut Vec<Product>) {
+/// Returns the products that a container's CPE applicability statements name as vulnerable.
+fn applicable(applicability: &List<Applicability<'_>>) -> Vec<Product> {
     let nodes = applicability.0.iter().flat_map(|a| &a.nodes.0);
     let mut told: Vec<Product> = Vec::new();
     for of in nodes.filter(|n| n.negate != Some(true)).flat_map(|n| &n.cpe_match.0) {
@@ -394,9 +413,7 @@ fn applicable(applicability: &List<Applicability<'_>>, products: &mut Vec<Produc
             }),
         }
     }
-    for product in told {
-        add(product, products);
-    }
+    told
 }
 
 impl Product {
