@@ -67,6 +67,4 @@ pub struct Walk {
     pub document_roots: Vec<String>,
     /// What was not entered, and why: network and FUSE mounts, what lies too deep.
     pub not_walked: Vec<(String, String)>,
-    /// How many entries were looked at.
-    pub entries: u64,
 }

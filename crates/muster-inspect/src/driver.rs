@@ -328,6 +328,11 @@ impl Inspection<'_> {
                         Vec::new()
                     };
                     let only: Vec<BorrowedFd<'_>> = only.iter().map(OwnedFd::as_fd).collect();
+                    if scopes.contains(&Scope::Everywhere) {
+                        // The walk ends itself before it is ended, and says how far it came.
+                        let end = muster_sandbox::monotonic() + limits.time / 10 * 8;
+                        directory.expect_walk(Path::new(self.source.path()), end);
+                    }
                     let below = Some(directory.descriptor());
                     let access = Access { below, only: &only, ..Access::default() };
                     muster_sandbox::run(limits, &access, |out| {

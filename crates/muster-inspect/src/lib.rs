@@ -4,8 +4,10 @@
 //! [`Facts`]. All of them read through one [`root::Root`]: the live system, a mounted directory, a tar.
 //! [`inspect`] does it all in a child that can read what is declared and nothing else.
 
+pub mod catalogue;
 mod driver;
 pub mod inspectors;
+pub mod owners;
 pub mod root;
 mod target;
 pub mod unpack;

@@ -180,8 +180,13 @@ fn rules(opens: bool) -> Result<Rules, seccompiler::BackendError> {
         libc::SYS_set_robust_list,
         libc::SYS_membarrier,
     ];
-    const OF_FILES: [libc::c_long; 4] =
-        [libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_readlinkat, libc::SYS_getdents64];
+    const OF_FILES: [libc::c_long; 5] = [
+        libc::SYS_newfstatat,
+        libc::SYS_statx,
+        libc::SYS_fstatfs,
+        libc::SYS_readlinkat,
+        libc::SYS_getdents64,
+    ];
 
     let mut rules: Rules = ALWAYS.iter().map(|&call| (call, Vec::new())).collect();
     // abort(3) sends itself a signal; no other process may be sent one.

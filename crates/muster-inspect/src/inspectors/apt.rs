@@ -974,6 +974,6 @@ pub(super) fn configured(
 }
 
 #[cfg(test)]
-pub(super) mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ pub mod reboot;
 pub mod rpmdb;
 pub mod subscription;
 pub mod update_channel;
+pub mod web_applications;
 
 use crate::Inspector;
 
@@ -32,4 +33,5 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &dnf_channel::DnfChannel,
     &origins::Origins,
     &update_channel::UpdateChannel,
+    &web_applications::WebApplications,
 ];

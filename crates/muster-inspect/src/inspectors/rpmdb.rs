@@ -11,6 +11,7 @@ pub mod ndb;
 pub mod sqlite;
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::rc::Rc;
 
 use muster_core::fact::{Database, Facts, Obstacle, Package, Reading};
 use thiserror::Error;
@@ -18,7 +19,7 @@ use thiserror::Error;
 use crate::Inspector;
 use crate::root::{Content, Root};
 
-use header::Header;
+use header::{Header, Names};
 
 /// How many packages a database may hold: ten times the largest installation we know of.
 const MAX_PACKAGES: usize = 200_000;
@@ -81,6 +82,10 @@ pub struct Harvest {
     /// How many problems there were besides those told.
     pub more_problems: usize,
     text: usize,
+    /// The names of files that are looked for, where owners and no packages are wanted.
+    names: Option<Rc<Names>>,
+    /// The files found, with the names of their packages.
+    owned: Vec<(String, Vec<u8>)>,
 }
 
 impl Harvest {
@@ -93,10 +98,20 @@ impl Harvest {
         }
     }
 
+    /// Returns the names of files that are looked for.
+    pub(crate) fn names(&self) -> Option<Rc<Names>> {
+        self.names.clone()
+    }
+
     /// Takes a header in, and tells whether there is room for more.
     pub(crate) fn take(&mut self, header: Header) -> bool {
         if header.is_public_key() {
             return true;
+        }
+        if self.names.is_some() {
+            let name = header.name;
+            self.owned.extend(header.files.into_iter().map(|path| (name.clone(), path)));
+            return self.owned.len() < MAX_PACKAGES;
         }
         let package = header.into_package();
         self.text += package.name.len() + package.version.len() + package.architecture.len();
@@ -266,7 +281,7 @@ impl Inspector for Rpmdb {
         for folder in FOLDERS {
             for form in FORMS {
                 let path = format!("{folder}/{}", form.file());
-                match read(root, folder, *form) {
+                match read(root, folder, *form, Harvest::default()) {
                     Reading::Absent => {}
                     Reading::Unknown(obstacle) => {
                         facts.obstacles.push(obstacle.clone());
@@ -349,8 +364,22 @@ fn unlabelled(path: &str, packages: &[Package]) -> Option<Obstacle> {
     ))
 }
 
-/// Reads one database file.
-fn read(root: &dyn Root, folder: &str, form: Form) -> Reading<Harvest> {
+/// Tells for each file with one of the names which package owns it.
+pub(crate) fn each_owner(root: &dyn Root, names: Names, told: &mut dyn FnMut(&str, &[u8])) {
+    let names = Rc::new(names);
+    for folder in FOLDERS {
+        for form in FORMS {
+            let harvest = Harvest { names: Some(Rc::clone(&names)), ..Harvest::default() };
+            let Reading::Found(harvest) = read(root, folder, *form, harvest) else { continue };
+            for (package, path) in &harvest.owned {
+                told(package, path);
+            }
+        }
+    }
+}
+
+/// Reads one database file into a harvest.
+fn read(root: &dyn Root, folder: &str, form: Form, harvest: Harvest) -> Reading<Harvest> {
     let path = format!("{folder}/{}", form.file());
     let mut content = match root.open(&path) {
         Reading::Found(content) => content,
@@ -359,9 +388,9 @@ fn read(root: &dyn Root, folder: &str, form: Form) -> Reading<Harvest> {
     };
     let content = &mut *content;
     let read = match form {
-        Form::Sqlite => read_sqlite(root, &path, content),
-        Form::Ndb => ndb::read_ndb(content),
-        Form::Bdb => bdb::read_bdb(content),
+        Form::Sqlite => read_sqlite(root, &path, content, harvest),
+        Form::Ndb => ndb::read_ndb(content, harvest),
+        Form::Bdb => bdb::read_bdb(content, harvest),
     };
     match read {
         Ok(harvest) => Reading::Found(harvest),
@@ -374,6 +403,7 @@ fn read_sqlite(
     root: &dyn Root,
     path: &str,
     content: &mut dyn Content,
+    harvest: Harvest,
 ) -> Result<Harvest, DatabaseError> {
     let wal_path = format!("{path}-wal");
     let mut beside = Vec::new();
@@ -401,7 +431,7 @@ fn read_sqlite(
         }
         Reading::Absent => {}
     }
-    let mut harvest = sqlite::read_sqlite(content, wal.as_deref_mut())?;
+    let mut harvest = sqlite::read_sqlite(content, wal.as_deref_mut(), harvest)?;
     for problem in beside {
         harvest.problem(problem);
     }

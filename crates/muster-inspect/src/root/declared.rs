@@ -1,18 +1,21 @@
 //! The paths that an inspector declares, and a root that shows it these and no others.
 //!
 //! A pattern is a path from `/`; `*` in a name stands for any characters but a slash, a final `/**` for everything
-//! below, a final `/` for the names in a directory without what the files in it say. What is not declared is not there: so
-//! a tar, of which only declared paths are kept, shows the same as the directory it was made of.
+//! below, a `/**/` before that for any directories, a final `/` for the names in a directory without what the files in it
+//! say. What is not declared is not there: so a tar, of which only declared paths are kept, shows the same as the directory
+//! it was made of. Names alone are no secret to a walk: that something lies at a path, and whose it is, may always be asked.
 
 use muster_core::fact::Reading;
 
-use super::{Content, Entry, Root, obstacle};
+use super::{Content, Entry, Look, Root, Walked, Wanted, obstacle};
 
 /// One declared path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
     parts: Vec<String>,
     tail: Tail,
+    /// The names behind `**`, in whatever directory they stand.
+    deep: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,17 +39,29 @@ pub(crate) enum Fit {
 
 impl Pattern {
     pub(crate) fn new(pattern: &str) -> Self {
+        if let Some((above, deep)) = pattern.split_once("**/") {
+            let names = |path| components(path).map(String::from).collect();
+            return Self { parts: names(above), tail: Tail::File, deep: names(deep) };
+        }
         let (path, tail) = match pattern.strip_suffix("/**") {
             Some(path) => (path, Tail::Below),
             None if pattern.ends_with('/') => (pattern, Tail::Names),
             None => (pattern, Tail::File),
         };
-        Self { parts: components(path).map(String::from).collect(), tail }
+        Self { parts: components(path).map(String::from).collect(), tail, deep: Vec::new() }
+    }
+
+    /// Returns the names behind `**`; none where it has none.
+    pub(crate) fn deep(&self) -> &[String] {
+        &self.deep
     }
 
     /// Returns what it wants of the path with these components.
     pub(crate) fn fit(&self, path: &[&str]) -> Option<Fit> {
         let own = self.parts.len();
+        if !self.deep.is_empty() {
+            return self.fits_deep(path).then_some(Fit::Content);
+        }
         let shared = own.min(path.len());
         if !self.parts.iter().zip(path).all(|(part, name)| glob(part, name)) {
             return None;
@@ -62,9 +77,18 @@ impl Pattern {
         }
     }
 
+    fn fits_deep(&self, path: &[&str]) -> bool {
+        // The last name is the one that most paths do not have.
+        path.len() >= self.parts.len() + self.deep.len()
+            && self.deep.iter().rev().zip(path.iter().rev()).all(|(part, name)| glob(part, name))
+            && self.parts.iter().zip(path).all(|(part, name)| glob(part, name))
+    }
+
     /// Returns how many components name the directory in which it looks for names with a star, where the path leads there.
     pub(crate) fn listed(&self, path: &[&str]) -> usize {
-        let Some((last, above)) = self.parts.split_last() else { return 0 };
+        let Some((last, above)) = self.parts.split_last().filter(|_| self.deep.is_empty()) else {
+            return 0;
+        };
         let looked_in = self.tail == Tail::File && last.contains('*') && path.len() >= above.len();
         let there = looked_in && above.iter().zip(path).all(|(part, name)| glob(part, name));
         if there { above.len() } else { 0 }
@@ -73,7 +97,8 @@ impl Pattern {
     /// Tells whether something it wants may lie below the path.
     fn leads_through(&self, path: &[&str]) -> bool {
         let shared = self.parts.iter().zip(path).all(|(part, name)| glob(part, name));
-        shared && (path.len() < self.parts.len() || self.tail != Tail::File)
+        let goes_on = self.tail != Tail::File || !self.deep.is_empty();
+        shared && (path.len() < self.parts.len() || goes_on)
     }
 
     /// Returns the components before the first with a star.
@@ -84,7 +109,8 @@ impl Pattern {
     /// Returns the same pattern with its first `count` components replaced.
     pub(crate) fn moved(&self, count: usize, to: &[&str]) -> Self {
         let rest = self.parts.iter().skip(count).cloned();
-        Self { parts: to.iter().map(|c| String::from(*c)).chain(rest).collect(), tail: self.tail }
+        let parts = to.iter().map(|c| String::from(*c)).chain(rest).collect();
+        Self { parts, tail: self.tail, deep: self.deep.clone() }
     }
 }
 
@@ -156,6 +182,18 @@ impl Root for Declared<'_> {
         Reading::Found(entries)
     }
 
+    fn look(&self, path: &str) -> Reading<Look> {
+        self.root.look(path)
+    }
+
+    fn is_there(&self, path: &str) -> bool {
+        self.root.is_there(path)
+    }
+
+    fn walk_all(&self, wanted: &Wanted<'_>) -> Reading<Walked> {
+        self.root.walk_all(wanted)
+    }
+
     fn link(&self, path: &str) -> Reading<String> {
         let names: Vec<&str> = components(path).collect();
         if self.patterns.iter().any(|p| p.fit(&names).is_some() || p.leads_through(&names)) {
@@ -186,5 +224,13 @@ mod tests {
         assert_eq!(fit("etc/**", "etc"), Some(Fit::Name(1)));
         assert_eq!(fit("lib/modules/", "lib/modules/6.1/kernel/x"), Some(Fit::Name(3)));
         assert_eq!(fit("lib/modules/", "lib"), None);
+        assert_eq!(fit("/**/a/b.php", "a/b.php"), Some(Fit::Content));
+        assert_eq!(fit("/**/a/b.php", "srv/x/a/b.php"), Some(Fit::Content));
+        assert_eq!(fit("/**/a/b.php", "srv/xa/b.php"), None);
+        assert_eq!(fit("/**/a/b.php", "srv/a/b.php/c"), None);
+        assert_eq!(fit("/**/p/*/*.php", "srv/p/x/y.php"), Some(Fit::Content));
+        assert_eq!(fit("/**/p/*/*.php", "p/y.php"), None);
+        assert_eq!(fit("/srv/**/b", "srv/a/b"), Some(Fit::Content));
+        assert_eq!(fit("/srv/**/b", "var/a/b"), None);
     }
 }

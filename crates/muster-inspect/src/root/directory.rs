@@ -5,9 +5,16 @@
 //! the same in one call, but the sandbox cannot let it pass. What is to be read is looked at before it is opened: a
 //! device, a FIFO or a socket never is.
 
+mod mounts;
+mod walk;
+
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::Duration;
 
 use muster_core::fact::Reading;
 use muster_core::time::Instant;
@@ -16,8 +23,10 @@ use rustix::io::Errno;
 
 use super::declared::components;
 use super::{
-    Content, Entry, EntryKind, MAX_ENTRIES, MAX_LINKS, Root, circle, crowded, no_file, obstacle,
+    Content, Entry, EntryKind, Look, MAX_ENTRIES, MAX_LINKS, Root, Walked, Wanted, circle, crowded,
+    no_file, obstacle,
 };
+use mounts::Mounts;
 
 const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -26,6 +35,9 @@ pub struct Directory {
     top: OwnedFd,
     live: bool,
     running: bool,
+    mounts: RefCell<Mounts>,
+    /// When a walk over all of it must have ended.
+    end: Cell<Option<Duration>>,
 }
 
 /// Why a walk ended before its goal.
@@ -76,7 +88,18 @@ struct Found {
 impl Directory {
     /// Takes an open directory as a root. `live`: it is the `/` of the running system. `running`: its `/proc` counts.
     pub fn new(top: OwnedFd, live: bool, running: bool) -> Self {
-        Self { top, live, running: live || running }
+        let mounts = RefCell::default();
+        Self { top, live, running: live || running, mounts, end: Cell::new(None) }
+    }
+
+    /// Prepares for a walk over all of it: learns what is mounted below, by its name on this machine, and sets the end of the time.
+    /// A child that is shut into the directory can no longer ask.
+    pub(crate) fn expect_walk(&self, path: &Path, end: Duration) {
+        self.end.set(Some(end));
+        let place = path.canonicalize();
+        if let (Ok(place), Ok(mountinfo)) = (place, std::fs::read("/proc/self/mountinfo")) {
+            *self.mounts.borrow_mut() = Mounts::below(place.as_os_str().as_bytes(), &mountinfo);
+        }
     }
 
     /// Returns the open directory.
@@ -240,6 +263,32 @@ impl Root for Directory {
         }
         entries.sort_unstable();
         Reading::Found(entries)
+    }
+
+    fn look(&self, path: &str) -> Reading<Look> {
+        if self.hides(path) {
+            return Reading::Absent;
+        }
+        match self.walk(path, true) {
+            Ok(found) => Reading::Found(Look {
+                kind: entry_kind(FileType::from_raw_mode(found.stat.st_mode)),
+                user: found.stat.st_uid,
+                modified: Instant::from_second(found.stat.st_mtime).ok(),
+            }),
+            Err(stop) => stop.reading(path),
+        }
+    }
+
+    fn is_there(&self, path: &str) -> bool {
+        self.walk(path, true).is_ok()
+    }
+
+    fn walk_all(&self, wanted: &Wanted<'_>) -> Reading<Walked> {
+        let mounts = self.mounts.borrow();
+        match walk::Walk::new(wanted, &mounts, self.end.get()).run(self.top.as_fd()) {
+            Ok(walked) => Reading::Found(walked),
+            Err(error) => Stop::from(error).reading("/"),
+        }
     }
 
     fn link(&self, path: &str) -> Reading<String> {

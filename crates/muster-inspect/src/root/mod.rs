@@ -3,6 +3,7 @@
 mod declared;
 mod directory;
 mod tar;
+mod walk;
 mod within;
 
 use std::io::{self, Read, Seek};
@@ -14,6 +15,8 @@ pub use declared::Declared;
 pub(crate) use declared::Pattern;
 pub use directory::Directory;
 pub use tar::{NotTar, Tar};
+pub(crate) use walk::is_below;
+pub use walk::{Spotted, Walked, Wanted};
 pub use within::Within;
 
 /// How many symbolic links are followed on the way to one file, as in Linux.
@@ -35,6 +38,22 @@ pub trait Root {
     fn list(&self, path: &str) -> Reading<Vec<Entry>>;
     /// Returns the target of a symbolic link, as written, without following it.
     fn link(&self, path: &str) -> Reading<String>;
+
+    /// Looks at what lies at a path, links followed, without opening it. Absent where this kind of root cannot tell.
+    fn look(&self, path: &str) -> Reading<Look> {
+        let _ = path;
+        Reading::Absent
+    }
+
+    /// Tells whether something lies at a path, links followed.
+    fn is_there(&self, path: &str) -> bool {
+        !matches!(self.open(path), Reading::Absent) || matches!(self.list(path), Reading::Found(_))
+    }
+
+    /// Walks all directories for files that are known by the end of their path; no link is followed, and no file opened.
+    fn walk_all(&self, wanted: &Wanted<'_>) -> Reading<Walked> {
+        walk::by_lists(self, wanted)
+    }
 
     /// Reads a whole file of at most `limit` bytes; a larger one is an obstacle.
     fn read(&self, path: &str, limit: u64) -> Reading<Vec<u8>> {
@@ -105,6 +124,17 @@ pub struct Entry {
     pub name: String,
     /// What it is, links not followed.
     pub kind: EntryKind,
+}
+
+/// What is told of a file without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// What it is.
+    pub kind: EntryKind,
+    /// The number of the account that owns it.
+    pub user: u32,
+    /// When it was last written.
+    pub modified: Option<Instant>,
 }
 
 /// What an entry of a directory is.

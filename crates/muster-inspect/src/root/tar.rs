@@ -24,7 +24,8 @@ use muster_sandbox::monotonic;
 
 use super::declared::{Fit, Pattern, components};
 use super::{
-    Content, Entry, EntryKind, MAX_ENTRIES, MAX_LINKS, Root, circle, crowded, no_file, obstacle,
+    Content, Entry, EntryKind, Look, MAX_ENTRIES, MAX_LINKS, Root, Walked, Wanted as Sought,
+    circle, crowded, no_file, obstacle, walk,
 };
 use member::{Kind, Member, Stop};
 use stream::Stream;
@@ -58,6 +59,8 @@ pub struct Tar {
     seen: HashSet<u64, BuildHasherDefault<DefaultHasher>>,
     kept: u64,
     outside: u64,
+    /// How many members it has.
+    members: u64,
     plain: Option<Rc<File>>,
     running: bool,
     incomplete: Option<Obstacle>,
@@ -76,6 +79,7 @@ enum Node {
         body: Body,
         size: u64,
         modified: Option<i64>,
+        user: u32,
         class: usize,
     },
     /// A second name of the file at that path.
@@ -95,26 +99,39 @@ enum Body {
 struct Wanted {
     patterns: Vec<(usize, Pattern)>,
     by_first: HashMap<String, Vec<usize>>,
+    /// Those with `**`, by one of their plain names: where it stands, counted from the end.
+    by_anchor: Vec<HashMap<String, Vec<usize>>>,
     starred: Vec<usize>,
 }
 
 impl Wanted {
     fn new(patterns: Vec<(usize, Pattern)>) -> Self {
         let (mut by_first, mut starred) = (HashMap::<String, Vec<usize>>::new(), Vec::new());
+        let mut by_anchor: Vec<HashMap<String, Vec<usize>>> = Vec::new();
         for (number, (_, pattern)) in patterns.iter().enumerate() {
+            let mut deep = pattern.deep().iter().rev().enumerate();
+            if let Some((at, name)) = deep.find(|(_, name)| !name.contains('*')) {
+                by_anchor.resize_with(by_anchor.len().max(at + 1), HashMap::new);
+                if let Some(names) = by_anchor.get_mut(at) {
+                    names.entry(name.clone()).or_default().push(number);
+                }
+                continue;
+            }
             match pattern.fixed().first() {
                 Some(first) => by_first.entry((*first).to_owned()).or_default().push(number),
                 None => starred.push(number),
             }
         }
-        Self { patterns, by_first, starred }
+        Self { patterns, by_first, by_anchor, starred }
     }
 
     /// Returns for whom the content is wanted, and how many components of the name.
     fn fit(&self, names: &[&str]) -> (Option<usize>, usize) {
         let (mut class, mut depth) = (None::<usize>, 0);
         let own = names.first().and_then(|first| self.by_first.get(*first));
-        for number in own.into_iter().flatten().chain(&self.starred) {
+        let anchored = names.iter().rev().zip(&self.by_anchor);
+        let anchored = anchored.filter_map(|(name, by_name)| by_name.get(*name)).flatten();
+        for number in own.into_iter().flatten().chain(anchored).chain(&self.starred) {
             let Some((inspector, pattern)) = self.patterns.get(*number) else { continue };
             match pattern.fit(names) {
                 Some(Fit::Content) => {
@@ -145,6 +162,7 @@ impl Tar {
             seen: HashSet::default(),
             kept: 0,
             outside: 0,
+            members: 0,
             plain: None,
             running,
             incomplete: None,
@@ -238,6 +256,7 @@ impl Tar {
                 None => break Stop::NoHeader,
             }
         };
+        self.members = count;
         if matches!(stop, Stop::End) {
             self.doubt = doubt(&mut stream);
         }
@@ -370,7 +389,8 @@ impl Tar {
         } else {
             self.body(member, class, stream)?
         };
-        Ok(Node::File { body, size: member.size, modified: member.modified, class })
+        let (size, modified, user) = (member.size, member.modified, member.user);
+        Ok(Node::File { body, size, modified, user, class })
     }
 
     fn body(&mut self, member: &Member, class: usize, stream: &mut Stream) -> Result<Body, Stop> {
@@ -682,6 +702,48 @@ impl Root for Tar {
         entries.sort_unstable();
         entries.dedup_by(|a, b| a.name == b.name);
         Reading::Found(entries)
+    }
+
+    fn look(&self, path: &str) -> Reading<Look> {
+        if self.hides(path) {
+            return Reading::Absent;
+        }
+        let Ok(real) = self.resolve(path, true) else { return Reading::Unknown(circle(path)) };
+        match self.nodes.get(&real) {
+            Some(Node::File { modified, user, .. }) => Reading::Found(Look {
+                kind: EntryKind::File,
+                user: *user,
+                modified: modified.and_then(|seconds| Instant::from_second(seconds).ok()),
+            }),
+            _ => Reading::Absent,
+        }
+    }
+
+    fn is_there(&self, path: &str) -> bool {
+        !self.hides(path)
+            && self.resolve(path, true).is_ok_and(|real| self.seen.contains(&hash(&real)))
+    }
+
+    fn walk_all(&self, wanted: &Sought<'_>) -> Reading<Walked> {
+        let mut walked = Walked::default();
+        for (path, node) in &self.nodes {
+            if matches!(node, Node::Directory) {
+                continue;
+            }
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            if !walk::is_passed_by(folder) {
+                walked.spot(wanted, folder.as_bytes(), name.as_bytes());
+            }
+        }
+        walked.entries = self.members;
+        // What is passed by is named, as where it is walked past.
+        for folder in walk::NAMED_WHEN_THERE {
+            if let Some(why) = walk::passed_by(folder.as_bytes()).filter(|_| self.is_there(folder))
+            {
+                walked.pass_by(folder.as_bytes(), why);
+            }
+        }
+        Reading::Found(walked.settle())
     }
 
     fn link(&self, path: &str) -> Reading<String> {

@@ -102,6 +102,7 @@ fn nothing_but_reading_what_was_given_is_left() {
             io::read_to_string(File::from(file))
         };
         writeln!(out, "given: {}", read("given")?)?;
+        say(out, "file system", rustix::fs::fstatfs(&directory))?;
         say(
             out,
             "write by openat",
@@ -153,6 +154,7 @@ fn nothing_but_reading_what_was_given_is_left() {
     let told = told(&outcome);
     let mut lines = told.lines();
     assert_eq!(lines.next(), Some("given: inside"));
+    assert_eq!(lines.next(), Some("file system: ok"), "a walk asks where it is");
     for line in lines {
         let attempt = line.split(':').next().unwrap();
         assert!(!line.ends_with(": ok"), "{line}");
@@ -167,7 +169,7 @@ fn nothing_but_reading_what_was_given_is_left() {
             _ => assert!(line.contains("not permitted") || line.contains("(os error 1)"), "{line}"),
         }
     }
-    assert_eq!(told.lines().count(), 18, "{told}");
+    assert_eq!(told.lines().count(), 19, "{told}");
     assert_eq!(std::fs::read_to_string(folder.path().join("target")).unwrap(), "whole");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }

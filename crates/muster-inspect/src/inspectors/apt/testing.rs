@@ -10,14 +10,14 @@ use crate::root::{Content, Entry, EntryKind, Root};
 
 /// Files by their paths, and links by theirs.
 #[derive(Clone, Debug, Default)]
-pub(in crate::inspectors) struct Files {
+pub(crate) struct Files {
     files: BTreeMap<String, Vec<u8>>,
     links: BTreeMap<String, String>,
     live: bool,
 }
 
 impl Files {
-    pub(in crate::inspectors) fn of(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
         let mut found = Self::default();
         for (path, text) in files {
             found.put(path, text.as_bytes());
@@ -26,20 +26,20 @@ impl Files {
     }
 
     /// The same files, as those of the running system.
-    pub(in crate::inspectors) fn running(self) -> Self {
+    pub(crate) fn running(self) -> Self {
         Self { live: true, ..self }
     }
 
-    pub(in crate::inspectors) fn put(&mut self, path: &str, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, path: &str, bytes: &[u8]) {
         self.files.insert(path.to_owned(), bytes.to_vec());
     }
 
-    pub(in crate::inspectors) fn remove(&mut self, path: &str) {
+    pub(crate) fn remove(&mut self, path: &str) {
         self.files.remove(path);
     }
 
-    pub(in crate::inspectors) fn link(&mut self, path: &str, target: &str) {
-        self.links.insert(path.to_owned(), target.to_owned());
+    pub(crate) fn link(&mut self, path: &str, target: &str) {
+        self.links.insert(path.trim_start_matches('/').to_owned(), target.to_owned());
     }
 }
 
@@ -80,7 +80,10 @@ impl Root for Files {
     }
 
     fn list(&self, path: &str) -> Reading<Vec<Entry>> {
-        let below = format!("{path}/");
+        let mut below = format!("{}/", path.trim_start_matches('/'));
+        if below == "/" {
+            below.clear();
+        }
         let mut found: Vec<Entry> = Vec::new();
         for name in self.files.keys().filter_map(|file| file.strip_prefix(&below)) {
             let (name, kind) = match name.split_once('/') {
@@ -96,6 +99,9 @@ impl Root for Files {
     }
 
     fn link(&self, path: &str) -> Reading<String> {
-        self.links.get(path).cloned().map_or(Reading::Absent, Reading::Found)
+        self.links
+            .get(path.trim_start_matches('/'))
+            .cloned()
+            .map_or(Reading::Absent, Reading::Found)
     }
 }

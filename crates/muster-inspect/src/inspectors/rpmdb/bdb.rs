@@ -43,12 +43,14 @@ struct Meta {
     pages: u32,
 }
 
-/// Reads every package of a Berkeley DB hash.
-pub fn read_bdb<R: Read + Seek + ?Sized>(database: &mut R) -> Result<Harvest, DatabaseError> {
+/// Reads every package of a Berkeley DB hash into a harvest.
+pub fn read_bdb<R: Read + Seek + ?Sized>(
+    database: &mut R,
+    harvest: Harvest,
+) -> Result<Harvest, DatabaseError> {
     let mut window = Window::new(database)?;
     let meta = read_meta(&mut window)?;
-    let mut hash =
-        Hash { seen: Seen::new(meta.pages.into())?, window, meta, harvest: Harvest::default() };
+    let mut hash = Hash { seen: Seen::new(meta.pages.into())?, window, meta, harvest };
     let mut page = vec![0_u8; usize::try_from(hash.meta.page_size).map_err(io::Error::other)?];
     for number in 1..hash.meta.pages {
         if let Err(error) =
@@ -129,12 +131,14 @@ impl<R: Read + Seek + ?Sized> Hash<'_, R> {
         if key.iter().all(|byte| *byte == 0) {
             return true;
         }
+        let names = self.harvest.names();
+        let names = names.as_deref();
         let header = match item.split_first() {
-            Some((&KEY_DATA, value)) => read_header(value),
+            Some((&KEY_DATA, value)) => read_header(value, names),
             Some((&OFF_PAGE, _)) => {
                 let field = |at| self.meta.order.u32(item, at).unwrap_or(0);
                 let (next, left) = (field(4), field(8));
-                read_header(Chain { hash: self, next, left, page: Vec::new(), at: 0 })
+                read_header(Chain { hash: self, next, left, page: Vec::new(), at: 0 }, names)
             }
             _ => Err(io::Error::other("its value is of an unknown kind").into()),
         };

@@ -34,6 +34,12 @@ const PACKAGER: u32 = 1015;
 const ARCHITECTURE: u32 = 1022;
 const SOURCE_RPM: u32 = 1044;
 const MODULARITY_LABEL: u32 = 5096;
+const OLD_FILE_NAMES: u32 = 1027;
+const DIR_INDEXES: u32 = 1116;
+const BASE_NAMES: u32 = 1117;
+const DIR_NAMES: u32 = 1118;
+/// How many files of a package are looked at.
+const MAX_FILES: u32 = 1 << 20;
 
 /// Why a header is none.
 #[derive(Debug, Error)]
@@ -88,6 +94,29 @@ pub struct Header {
     pub module: Option<String>,
     /// `Installtime`, in seconds since 1970.
     pub installed: Option<u32>,
+    /// Of the files, those whose names were asked for.
+    pub files: Vec<Vec<u8>>,
+}
+
+/// The names of files, without their folders, that are looked for.
+pub type Names = std::collections::HashSet<Vec<u8>>;
+
+/// The three tags that together name a package's files (rpm's `docs/manual/tags.md`, "Installed file tags").
+#[derive(Default)]
+struct FileList {
+    folders: Vec<Vec<u8>>,
+    indexes: Vec<u32>,
+    hits: Vec<(usize, Vec<u8>)>,
+}
+
+impl FileList {
+    fn paths(self) -> Vec<Vec<u8>> {
+        let path = |(at, name): (usize, Vec<u8>)| {
+            let folder = usize::try_from(*self.indexes.get(at)?).ok()?;
+            Some([self.folders.get(folder)?.as_slice(), &name].concat())
+        };
+        self.hits.into_iter().filter_map(path).collect()
+    }
 }
 
 /// An entry of the index that is wanted.
@@ -95,31 +124,40 @@ struct Wanted {
     offset: u32,
     tag: u32,
     kind: u32,
+    count: u32,
 }
 
 /// Reads a header that lies in memory.
 pub fn parse_header(bytes: &[u8]) -> Result<Header, HeaderError> {
-    read_header(bytes)
+    read_header(bytes, None)
 }
 
 /// Reads a header from a stream, no further than its last wanted value.
-pub fn read_header(stream: impl Read) -> Result<Header, HeaderError> {
+pub fn read_header(stream: impl Read, names: Option<&Names>) -> Result<Header, HeaderError> {
     let mut stream = BufReader::with_capacity(4096, stream);
-    let (wanted, store) = read_index(&mut stream)?;
+    let (wanted, store) = read_index(&mut stream, names.is_some())?;
     let mut header = Header::default();
+    let mut list = FileList::default();
     let mut at = 0_u32;
     for value in wanted {
         if value.offset < at || value.offset >= store {
             return Err(HeaderError::Offset { tag: value.tag, offset: value.offset });
         }
         skip(&mut stream, value.offset - at)?;
-        at = value.offset + header.fill(&mut stream, &value)?;
+        let taken = match (value.tag, names) {
+            (OLD_FILE_NAMES | DIR_INDEXES | BASE_NAMES | DIR_NAMES, Some(names)) => {
+                header.fill_files(&mut stream, &value, names, &mut list)?
+            }
+            _ => header.fill(&mut stream, &value)?,
+        };
+        at = value.offset.saturating_add(taken);
     }
+    header.files.extend(list.paths());
     header.check()
 }
 
 /// Reads the index, and returns its wanted entries in the order of their values, and the size of the store.
-fn read_index(stream: &mut impl Read) -> Result<(Vec<Wanted>, u32), HeaderError> {
+fn read_index(stream: &mut impl Read, files: bool) -> Result<(Vec<Wanted>, u32), HeaderError> {
     let mut entry = [0_u8; 16];
     let mut intro = [0_u8; 8];
     stream.read_exact(&mut intro)?;
@@ -139,11 +177,13 @@ fn read_index(stream: &mut impl Read) -> Result<(Vec<Wanted>, u32), HeaderError>
             | MODULARITY_LABEL => {
                 matches!(kind, STRING | STRING_ARRAY | I18N_STRING)
             }
+            DIR_INDEXES => files && kind == INT32,
+            OLD_FILE_NAMES | BASE_NAMES | DIR_NAMES => files && kind == STRING_ARRAY,
             _ => false,
         };
         // A tag may stand again after the region that was signed; the first one is rpm's.
         if fits && field(12) > 0 && !wanted.iter().any(|w| w.tag == tag) {
-            wanted.push(Wanted { offset, tag, kind });
+            wanted.push(Wanted { offset, tag, kind, count: field(12).min(MAX_FILES) });
         }
     }
     wanted.sort_by_key(|w| w.offset);
@@ -179,6 +219,47 @@ impl Header {
             VENDOR => self.vendor = some,
             PACKAGER => self.packager = some,
             _ => self.module = some,
+        }
+        Ok(taken)
+    }
+
+    /// Reads one of the lists of files, and returns how many bytes it took.
+    fn fill_files(
+        &mut self,
+        stream: &mut impl BufRead,
+        value: &Wanted,
+        names: &Names,
+        list: &mut FileList,
+    ) -> Result<u32, HeaderError> {
+        if value.tag == DIR_INDEXES {
+            let mut bytes = [0_u8; 4];
+            for _ in 0..value.count {
+                stream.read_exact(&mut bytes)?;
+                list.indexes.push(u32::from_be_bytes(bytes));
+            }
+            return Ok(value.count * 4);
+        }
+        let mut taken = 0_u32;
+        let mut text = Vec::new();
+        for at in 0..value.count {
+            text.clear();
+            // A name of the file system is shorter than 4096 bytes.
+            let read = stream.take(4097).read_until(0, &mut text)?;
+            if text.pop() != Some(0) {
+                return Err(HeaderError::Endless(value.tag));
+            }
+            taken = taken.saturating_add(u32::try_from(read).map_err(io::Error::other)?);
+            let at = usize::try_from(at).map_err(io::Error::other)?;
+            match value.tag {
+                DIR_NAMES => list.folders.push(text.clone()),
+                BASE_NAMES if names.contains(&text) => list.hits.push((at, text.clone())),
+                OLD_FILE_NAMES
+                    if text.rsplit(|b| *b == b'/').next().is_some_and(|n| names.contains(n)) =>
+                {
+                    self.files.push(text.clone());
+                }
+                _ => {}
+            }
         }
         Ok(taken)
     }

@@ -5,7 +5,7 @@
 
 use std::io::{Read, Seek};
 
-use super::header::read_header;
+use super::header::{Names, read_header};
 use super::{DatabaseError, Harvest, Window, le32};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"RpmP");
@@ -25,7 +25,10 @@ struct Slot {
 }
 
 /// Reads every package of an NDB database.
-pub fn read_ndb<R: Read + Seek + ?Sized>(database: &mut R) -> Result<Harvest, DatabaseError> {
+pub fn read_ndb<R: Read + Seek + ?Sized>(
+    database: &mut R,
+    mut harvest: Harvest,
+) -> Result<Harvest, DatabaseError> {
     let mut window = Window::new(database)?;
     let mut head = [0_u8; 32];
     window.read_at(0, &mut head).map_err(|_| DatabaseError::Form("an NDB database"))?;
@@ -36,7 +39,7 @@ pub fn read_ndb<R: Read + Seek + ?Sized>(database: &mut R) -> Result<Harvest, Da
     if slot_pages == 0 || slot_pages > window.size() / PAGE {
         return Err(DatabaseError::Damaged(format!("it claims {slot_pages} pages of slots")));
     }
-    let mut harvest = Harvest::default();
+    let names = harvest.names();
     let mut budget = window.size() / BLOCK;
     for number in 2..slot_pages * (PAGE / BLOCK) {
         let Some(slot) = read_slot(&mut window, number, &mut harvest)? else { continue };
@@ -46,7 +49,7 @@ pub fn read_ndb<R: Read + Seek + ?Sized>(database: &mut R) -> Result<Harvest, Da
             break;
         };
         budget = left;
-        match read_blob(&mut window, &slot) {
+        match read_blob(&mut window, &slot, names.as_deref()) {
             Ok(header) => {
                 if !harvest.take(header) {
                     break;
@@ -78,6 +81,7 @@ fn read_slot<R: Read + Seek + ?Sized>(
 fn read_blob<R: Read + Seek + ?Sized>(
     window: &mut Window<'_, R>,
     slot: &Slot,
+    names: Option<&Names>,
 ) -> Result<super::Header, super::header::HeaderError> {
     let start = u64::from(slot.block) * BLOCK;
     let mut head = [0_u8; 16];
@@ -95,7 +99,7 @@ fn read_blob<R: Read + Seek + ?Sized>(
     if !fits {
         return Err(std::io::Error::other(format!("its blob at byte {start} is damaged")).into());
     }
-    read_header(Blob { window, at: start + HEAD, left: length.into() })
+    read_header(Blob { window, at: start + HEAD, left: length.into() }, names)
 }
 
 /// The bytes of a blob, in order.

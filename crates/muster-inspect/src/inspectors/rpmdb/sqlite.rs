@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Seek};
 
-use super::header::{HeaderError, read_header};
+use super::header::{HeaderError, Names, read_header};
 use super::{DatabaseError, Harvest, Seen, Window, be16, be32};
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -32,15 +32,19 @@ pub fn is_hot_journal<R: Read + ?Sized>(journal: &mut R) -> bool {
     journal.read_exact(&mut magic).is_ok() && magic == JOURNAL_MAGIC
 }
 
-/// Reads every package of an SQLite database, and of its write-ahead log where there is one.
-pub fn read_sqlite<R, W>(database: &mut R, wal: Option<&mut W>) -> Result<Harvest, DatabaseError>
+/// Reads every package of an SQLite database, and of its write-ahead log where there is one, into a harvest.
+pub fn read_sqlite<R, W>(
+    database: &mut R,
+    wal: Option<&mut W>,
+    mut harvest: Harvest,
+) -> Result<Harvest, DatabaseError>
 where
     R: Read + Seek + ?Sized,
     W: Read + Seek + ?Sized,
 {
     let mut window = Window::new(database)?;
     let before = file_head(&mut window)?;
-    let mut harvest = Harvest::default();
+    let names = harvest.names();
     let log = match wal {
         Some(wal) => read_log(Window::new(wal)?, &mut harvest)?,
         None => None,
@@ -53,7 +57,7 @@ where
     let mut rows = 0_u32;
     let walked = walk(&mut pages, &mut seen, root, &mut |payload| {
         rows += 1;
-        match payload.and_then(read_row) {
+        match payload.and_then(|payload| read_row(payload, names.as_deref())) {
             Ok(header) => harvest.take(header) && rows < MAX_ROWS,
             Err(why) => {
                 harvest.problem(format!("row {rows} of the table Packages: {why}"));
@@ -433,14 +437,17 @@ fn width(kind: u64) -> u64 {
 }
 
 /// Reads a row of `Packages`: its first blob is the header.
-fn read_row<R, W>(mut payload: Payload<'_, '_, '_, R, W>) -> Result<super::Header, HeaderError>
+fn read_row<R, W>(
+    mut payload: Payload<'_, '_, '_, R, W>,
+    names: Option<&Names>,
+) -> Result<super::Header, HeaderError>
 where
     R: Read + Seek + ?Sized,
     W: Read + Seek + ?Sized,
 {
     for kind in read_columns(&mut payload)? {
         if kind >= 12 && kind % 2 == 0 {
-            return read_header((&mut payload).take(width(kind)));
+            return read_header((&mut payload).take(width(kind)), names);
         }
         skip(&mut payload, width(kind))?;
     }

@@ -252,7 +252,11 @@ fn names(harvest: &Harvest) -> Vec<&str> {
 }
 
 fn read_lite(database: &[u8], wal: Option<&[u8]>) -> Result<Harvest, super::DatabaseError> {
-    sqlite::read_sqlite(&mut Cursor::new(database), wal.map(Cursor::new).as_mut())
+    sqlite::read_sqlite(
+        &mut Cursor::new(database),
+        wal.map(Cursor::new).as_mut(),
+        Harvest::default(),
+    )
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -329,10 +333,11 @@ fn a_hostile_header_is_refused() {
 fn ndb_and_both_orders_of_bdb_are_read() {
     let headers = [nodejs(3000), plain("a"), plain("gpg-pubkey"), plain("b")];
     let expected = ["nodejs-libs", "a", "b"];
-    let ndb = ndb::read_ndb(&mut Cursor::new(ndb_of(&headers))).unwrap();
+    let ndb = ndb::read_ndb(&mut Cursor::new(ndb_of(&headers)), Harvest::default()).unwrap();
     assert_eq!((names(&ndb), ndb.problems.as_slice()), (expected.to_vec(), [].as_slice()));
     for big in [false, true] {
-        let bdb = bdb::read_bdb(&mut Cursor::new(bdb_of(&headers, big))).unwrap();
+        let bdb =
+            bdb::read_bdb(&mut Cursor::new(bdb_of(&headers, big)), Harvest::default()).unwrap();
         assert_eq!((names(&bdb), bdb.problems.as_slice()), (expected.to_vec(), [].as_slice()));
     }
 }
@@ -342,13 +347,13 @@ fn what_is_damaged_is_told_and_the_rest_is_kept() {
     let headers = [nodejs(3000), plain("a"), plain("b")];
     let mut ndb = ndb_of(&headers);
     ndb[4096 + 3] = b'?';
-    let ndb = ndb::read_ndb(&mut Cursor::new(ndb)).unwrap();
+    let ndb = ndb::read_ndb(&mut Cursor::new(ndb), Harvest::default()).unwrap();
     assert_eq!(names(&ndb), ["a", "b"]);
     assert!(ndb.problems[0].starts_with("package 1: "), "{:?}", ndb.problems);
 
     let mut bdb = bdb_of(&headers, false);
     bdb[2 * 512 + 16] = 2; // the chain of the first package leads to itself
-    let bdb = bdb::read_bdb(&mut Cursor::new(bdb)).unwrap();
+    let bdb = bdb::read_bdb(&mut Cursor::new(bdb), Harvest::default()).unwrap();
     assert_eq!(names(&bdb), ["a", "b"]);
     assert!(bdb.problems[0].contains("leads to page 2"), "{:?}", bdb.problems);
 }
@@ -409,8 +414,8 @@ fn loops_in_a_tree_end() {
 fn what_is_not_a_database_is_refused() {
     for bytes in [&b""[..], b"SQLite format 3\0", b"text"] {
         assert!(read_lite(bytes, None).is_err());
-        assert!(ndb::read_ndb(&mut Cursor::new(bytes)).is_err());
-        assert!(bdb::read_bdb(&mut Cursor::new(bytes)).is_err());
+        assert!(ndb::read_ndb(&mut Cursor::new(bytes), Harvest::default()).is_err());
+        assert!(bdb::read_bdb(&mut Cursor::new(bytes), Harvest::default()).is_err());
     }
 }
 
@@ -542,7 +547,7 @@ fn rpm_says_the_same_of_real_databases() {
         let copy = tempfile::tempdir().unwrap();
         std::fs::write(copy.path().join(form), &bytes).unwrap();
         let harvest = match form {
-            "Packages" => bdb::read_bdb(&mut Cursor::new(&bytes)).unwrap(),
+            "Packages" => bdb::read_bdb(&mut Cursor::new(&bytes), Harvest::default()).unwrap(),
             _ => read_lite(&bytes, None).unwrap(),
         };
         assert_eq!(harvest.problems, [""; 0], "{file}");
@@ -556,7 +561,7 @@ fn suse_s_database_holds_what_is_expected() {
     let Some(folder) = shared("inventories/rpmdb") else { return };
     let packed = std::fs::read(folder.join("ndb-sle15-bci.Packages.db.zst")).unwrap();
     let bytes = zstd::decode_all(&*packed).unwrap();
-    let harvest = ndb::read_ndb(&mut Cursor::new(bytes)).unwrap();
+    let harvest = ndb::read_ndb(&mut Cursor::new(bytes), Harvest::default()).unwrap();
     assert_eq!(harvest.problems, [""; 0]);
     let expected = std::fs::read_to_string(folder.join("ndb-sle15-bci.expected.tsv")).unwrap();
     let mut expected: Vec<_> = expected
@@ -633,8 +638,8 @@ proptest! {
     fn any_bytes_are_met(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
         drop(parse_header(&bytes));
         drop(read_lite(&bytes, Some(&bytes)));
-        drop(ndb::read_ndb(&mut Cursor::new(&bytes)));
-        drop(bdb::read_bdb(&mut Cursor::new(&bytes)));
+        drop(ndb::read_ndb(&mut Cursor::new(&bytes), Harvest::default()));
+        drop(bdb::read_bdb(&mut Cursor::new(&bytes), Harvest::default()));
     }
 
     #[test]
@@ -648,8 +653,8 @@ proptest! {
             for bytes in [&bytes[..], &bytes[..cut.index(bytes.len())]] {
                 match form {
                     0 => drop(read_lite(bytes, Some(&fixture("wal/rpmdb.sqlite-wal")))),
-                    1 => drop(ndb::read_ndb(&mut Cursor::new(bytes))),
-                    2 => drop(bdb::read_bdb(&mut Cursor::new(bytes))),
+                    1 => drop(ndb::read_ndb(&mut Cursor::new(bytes), Harvest::default())),
+                    2 => drop(bdb::read_bdb(&mut Cursor::new(bytes), Harvest::default())),
                     _ => drop(parse_header(bytes)),
                 }
             }
@@ -699,4 +704,48 @@ fn recorded_hosts_are_read_whole() {
         hosts += 1;
     }
     assert!(hosts >= 9, "only {hosts} hosts were written");
+}
+
+/// A header with texts, numbers and lists of texts.
+fn with_files(name: &str, folders: &[&str], files: &[(u32, &str)]) -> Vec<u8> {
+    let list =
+        |texts: Vec<&str>| texts.iter().flat_map(|t| [t.as_bytes(), b"\0"].concat()).collect();
+    let count = |n: usize| u32::try_from(n).unwrap();
+    let indexes: Vec<u8> = files.iter().flat_map(|(folder, _)| folder.to_be_bytes()).collect();
+    let values: Vec<(u32, u32, u32, Vec<u8>)> = vec![
+        (1116, 4, count(files.len()), indexes),
+        (1000, 6, 1, list(vec![name])),
+        (1001, 6, 1, list(vec!["1"])),
+        (1002, 6, 1, list(vec!["1"])),
+        (1117, 8, count(files.len()), list(files.iter().map(|(_, name)| *name).collect())),
+        (1118, 8, count(folders.len()), list(folders.to_vec())),
+    ];
+    let (mut index, mut store) = (Vec::new(), Vec::new());
+    for (tag, kind, count, bytes) in values {
+        for number in [tag, kind, u32::try_from(store.len()).unwrap(), count] {
+            index.extend(number.to_be_bytes());
+        }
+        store.extend(bytes);
+    }
+    let intro = [6_u32, u32::try_from(store.len()).unwrap()].map(u32::to_be_bytes).concat();
+    [intro, index, store].concat()
+}
+
+#[test]
+fn the_files_of_a_package_are_found_by_name_in_every_form() {
+    let headers = [
+        with_files("bash", &["/usr/bin/", "/etc/"], &[(0, "bash"), (1, "bashrc"), (0, "sh")]),
+        with_files("odd", &["/x/"], &[(7, "bash"), (0, "sh")]),
+    ];
+    for (file, bytes) in [("Packages.db", ndb_of(&headers)), ("Packages", bdb_of(&headers, false))]
+    {
+        let mut root = crate::inspectors::apt::testing::Files::default();
+        root.put(&format!("var/lib/rpm/{file}"), &bytes);
+        let names = [b"sh".to_vec(), b"bash".to_vec()].into_iter().collect();
+        let mut told = Vec::new();
+        super::each_owner(&root, names, &mut |package, path| {
+            told.push(format!("{package} {}", String::from_utf8_lossy(path)));
+        });
+        assert_eq!(told, ["bash /usr/bin/bash", "bash /usr/bin/sh", "odd /x/sh"], "{file}");
+    }
 }

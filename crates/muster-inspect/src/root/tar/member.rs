@@ -39,6 +39,8 @@ pub(super) struct Member {
     pub(super) size: u64,
     /// When it was last written, in seconds.
     pub(super) modified: Option<i64>,
+    /// The number of the account that owned it.
+    pub(super) user: u32,
     /// How many bytes of data stand in the archive.
     pub(super) stored: u64,
     /// Where the stored pieces belong; nothing when the file is not sparse.
@@ -77,6 +79,7 @@ struct Extension {
     link: Option<String>,
     size: Option<u64>,
     modified: Option<i64>,
+    user: Option<u64>,
     sparse_name: Option<String>,
     sparse_size: Option<u64>,
     sparse_major: Option<u64>,
@@ -140,6 +143,11 @@ fn member(
         modified: extension
             .modified
             .or_else(|| number(field::<136, 12>(block)).and_then(|t| i64::try_from(t).ok())),
+        user: extension
+            .user
+            .or_else(|| number(field::<108, 8>(block)))
+            .and_then(|user| u32::try_from(user).ok())
+            .unwrap_or(u32::MAX),
         stored,
         pieces: None,
         pieces_in_data: extension.sparse_major == Some(1),
@@ -212,6 +220,7 @@ fn read_pax(mut records: &[u8], extension: &mut Extension) {
         match key {
             b"path" => extension.path = Some(text(value)),
             b"linkpath" => extension.link = Some(text(value)),
+            b"uid" => extension.user = decimal(value),
             b"size" => extension.size = decimal(value),
             b"mtime" => {
                 let whole = value.split(|b| *b == b'.').next().unwrap_or_default();

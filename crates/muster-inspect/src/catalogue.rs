@@ -1,0 +1,67 @@
+//! How web applications are recognised, compiled from `catalog/webapps/*.toml` by the build script.
+//!
+//! The names by which others know them are in [`muster_core::catalog`]. Nothing here reads a file: `docs/how-to/add-a-web-application.md` says what each field means.
+
+/// A web application, and how it is recognised.
+#[derive(Debug)]
+pub struct Application {
+    /// Its slug.
+    pub product: &'static str,
+    /// The files it is recognised by: the first that fits a folder counts.
+    pub signs: &'static [Sign],
+    /// Where its parts lie.
+    pub parts: &'static [Part],
+}
+
+/// A file by which an application is recognised.
+#[derive(Debug)]
+pub struct Sign {
+    /// Its path below the application's folder.
+    pub file: &'static str,
+    /// Texts that must all stand in it.
+    pub holds: &'static [&'static str],
+    /// Further paths below the folder that must be there.
+    pub beside: &'static [&'static str],
+    /// Where the version stands.
+    pub versions: &'static [Version],
+}
+
+/// Where a version may stand.
+#[derive(Debug)]
+pub struct Version {
+    /// The file, where that is not the sign's own.
+    pub file: Option<&'static str>,
+    /// A regular expression that captures it.
+    pub pattern: Option<&'static str>,
+    /// What every match of it begins with.
+    pub begins: &'static str,
+    /// What joins several captures.
+    pub join: &'static str,
+    /// A JSON pointer (RFC 6901) that leads to it.
+    pub json: Option<&'static str>,
+    /// The member of the zip in which the pattern is looked for.
+    pub zip: Option<&'static str>,
+}
+
+/// Where parts of one kind lie.
+#[derive(Debug)]
+pub struct Part {
+    /// `plugin`, `theme`, `module` or `extension`.
+    pub kind: &'static str,
+    /// The folder they lie in, below the application's.
+    pub folder: &'static str,
+    /// The pattern of their names there, with one star.
+    pub star: &'static str,
+    /// The files of a part that are looked at; none where the part is itself a file.
+    pub files: &'static [&'static str],
+    /// Texts that must all stand in such a file.
+    pub holds: &'static [&'static str],
+    /// Where its version stands.
+    pub versions: &'static [Version],
+}
+
+/// Every web application of the catalogue, by its slug.
+pub static APPLICATIONS: &[Application] = include!(concat!(env!("OUT_DIR"), "/webapps.rs"));
+
+/// The files that are looked at, as paths an inspector declares.
+pub static READS: &[&str] = include!(concat!(env!("OUT_DIR"), "/webapps_reads.rs"));

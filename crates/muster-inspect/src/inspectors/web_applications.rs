@@ -1,0 +1,293 @@
+//! Web applications at any path, with their plugins, themes, modules and extensions, and the packages of languages that
+//! lie beside the distribution's.
+//!
+//! One walk over the names of all files finds those that `catalog/webapps/*.toml` knows an application by; then that file
+//! is read, and the version from the file that holds it. Nothing is run. A version that no file holds is unknown, and
+//! said so. Which package owns an application, and which account its files, is told; and whether the configuration of a
+//! web server leads to it. Python packages are known by their `METADATA` or `PKG-INFO` (core metadata specifications),
+//! those of Composer by `vendor/composer/installed.json`.
+//!
+//! Not entered: network, FUSE and autofs mounts, and what stores containers; each is named.
+
+mod copies;
+mod languages;
+mod recognise;
+mod servers;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use muster_core::application::{LanguagePackage, Walk, WebApplication};
+use muster_core::catalog;
+use muster_core::fact::{Facts, Obstacle, Reading};
+
+use crate::catalogue::{APPLICATIONS, READS};
+use crate::root::{Root, Spotted, Wanted, is_below};
+use crate::{Inspector, Scope, owners};
+
+/// Finds web applications.
+pub struct WebApplications;
+
+const PASSWD: &str = "/etc/passwd";
+/// Applications and their parts that are told.
+const MAX_APPLICATIONS: usize = 20_000;
+/// Packages of languages that are told.
+const MAX_LANGUAGES: usize = 50_000;
+
+static DECLARED: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let own = [PASSWD];
+    let lists = [&own[..], READS, &owners::READS, languages::READS, servers::READS];
+    lists.into_iter().flatten().copied().collect()
+});
+
+/// What the end of a path was looked for.
+#[derive(Clone, Copy)]
+enum Looked {
+    /// The sign, by its place, of the application, by its own.
+    Sign(usize, usize),
+    Language(languages::Form),
+}
+
+impl Inspector for WebApplications {
+    fn name(&self) -> &'static str {
+        "web-applications"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &DECLARED
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Everywhere
+    }
+
+    fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
+        let (looked, tails): (Vec<Looked>, Vec<&str>) = signs().chain(languages()).unzip();
+        let walked = match root.walk_all(&Wanted::new(&tails)) {
+            Reading::Found(walked) => walked,
+            Reading::Absent => return,
+            Reading::Unknown(obstacle) => {
+                facts.obstacles.push(obstacle.clone());
+                facts.walk = Reading::Unknown(obstacle);
+                return;
+            }
+        };
+        facts.obstacles.extend(walked.obstacles);
+        let mut by_folder: BTreeMap<(&str, usize), Vec<(usize, &Spotted)>> = BTreeMap::new();
+        let mut languages: Vec<LanguagePackage> = Vec::new();
+        for spotted in &walked.spotted {
+            match looked.get(spotted.tail) {
+                Some(Looked::Sign(application, sign)) => {
+                    let group = by_folder.entry((&spotted.folder, *application)).or_default();
+                    group.push((*sign, spotted));
+                }
+                Some(Looked::Language(form)) => {
+                    languages::read(
+                        root,
+                        *form,
+                        &spotted.path,
+                        &mut languages,
+                        &mut facts.obstacles,
+                    );
+                }
+                None => {}
+            }
+        }
+        let mut applications: Vec<WebApplication> = Vec::new();
+        for ((folder, application), mut signs) in by_folder {
+            signs.sort_unstable_by_key(|(sign, _)| *sign);
+            if let Some(known) = APPLICATIONS.get(application) {
+                recognise::application(
+                    root,
+                    known,
+                    folder,
+                    &signs,
+                    &mut applications,
+                    &mut facts.obstacles,
+                );
+            }
+        }
+        languages.retain(|package| !is_told(package, &applications));
+        limit(&mut applications, MAX_APPLICATIONS, "web applications", &mut facts.obstacles);
+        limit(&mut languages, MAX_LANGUAGES, "language packages", &mut facts.obstacles);
+        // Only who has something to serve is asked what he serves.
+        let served = servers::document_roots(root, &mut facts.obstacles);
+        serve(root, &served, &walked.not_walked, &mut applications, &mut facts.obstacles);
+        own(root, facts, &mut applications, &mut languages);
+        name_accounts(root, &mut applications);
+        copies::tell(&mut applications);
+        applications.sort_unstable();
+        languages.sort_unstable();
+        languages.dedup();
+        facts.applications = applications;
+        facts.languages = languages;
+        facts.walk = Reading::Found(Walk {
+            document_roots: served
+                .into_iter()
+                .map(|s| s.path)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            not_walked: walked.not_walked,
+        });
+    }
+}
+
+fn signs() -> impl Iterator<Item = (Looked, &'static str)> {
+    APPLICATIONS.iter().enumerate().flat_map(|(application, known)| {
+        known
+            .signs
+            .iter()
+            .enumerate()
+            .map(move |(sign, known)| (Looked::Sign(application, sign), known.file))
+    })
+}
+
+fn languages() -> impl Iterator<Item = (Looked, &'static str)> {
+    languages::TAILS.iter().map(|(form, tail)| (Looked::Language(*form), *tail))
+}
+
+fn limit<T>(list: &mut Vec<T>, most: usize, what: &str, obstacles: &mut Vec<Obstacle>) {
+    if list.len() > most {
+        let why = format!(
+            "there are {} of them, more than the {most} that are told; remove what is not needed",
+            list.len()
+        );
+        obstacles.push(Obstacle::new(what, why));
+        list.truncate(most);
+    }
+}
+
+/// Tells whether a package of a language is the application that was recognised there by its own files.
+fn is_told(package: &LanguagePackage, applications: &[WebApplication]) -> bool {
+    let folder = package.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    applications.iter().any(|a| {
+        let name = (package.ecosystem.as_str(), package.name.as_str());
+        let is_same = a.part_of.is_none()
+            && catalog::application(&a.product).is_some_and(|known| known.names.contains(&name));
+        is_same && is_below(&a.path, folder)
+    })
+}
+
+/// Ties applications to the configuration that leads to them, and names what it leads to that was not walked.
+fn serve(
+    root: &dyn Root,
+    served: &[servers::Served],
+    not_walked: &[(String, String)],
+    applications: &mut [WebApplication],
+    obstacles: &mut Vec<Obstacle>,
+) {
+    for served in served {
+        for application in &mut *applications {
+            if application.served_by.is_none() && is_below(&application.path, &served.path) {
+                application.served_by = Some(served.by.clone());
+            }
+        }
+        if let Some((_, why)) = not_walked.iter().find(|(place, _)| is_below(&served.path, place)) {
+            let why = format!(
+                "is served by {} and {why}: what runs there is not known; inspect it where it lives",
+                served.by
+            );
+            obstacles.push(Obstacle::new(served.path.clone(), why));
+        }
+    }
+    // A folder may be served under another name than its own: through a link within a document root.
+    for application in applications.iter_mut().filter(|a| a.served_by.is_none()) {
+        let linked = served.iter().find(|s| {
+            matches!(root.list(&s.path), Reading::Found(entries) if entries.iter().any(|entry| {
+                entry.kind == crate::root::EntryKind::Link
+                    && matches!(root.link(&format!("{}/{}", s.path, entry.name)), Reading::Found(target) if target.trim_end_matches('/') == application.path)
+            }))
+        });
+        application.served_by = linked.map(|s| s.by.clone());
+    }
+}
+
+/// Names the packages that own what was found.
+fn own(
+    root: &dyn Root,
+    facts: &Facts,
+    applications: &mut [WebApplication],
+    languages: &mut [LanguagePackage],
+) {
+    let Some(database) = facts.database.found().copied() else { return };
+    let paths: BTreeSet<String> = applications
+        .iter()
+        .map(|a| a.evidence.clone())
+        .chain(languages.iter().map(|l| l.path.clone()))
+        .collect();
+    let owned = owners::owners(root, database, &paths);
+    for application in applications {
+        application.owner_package = owned.get(&application.evidence).cloned();
+    }
+    for language in languages {
+        language.owner_package = owned.get(&language.path).cloned();
+    }
+}
+
+/// Names the accounts that own the files, as passwd(5) does.
+fn name_accounts(root: &dyn Root, applications: &mut [WebApplication]) {
+    if applications.is_empty() {
+        return;
+    }
+    let mut names: BTreeMap<u32, String> = BTreeMap::new();
+    if let Reading::Found(bytes) = root.read(PASSWD, 4 << 20) {
+        for line in String::from_utf8_lossy(&bytes).lines() {
+            let mut fields = line.split(':');
+            if let (Some(name), Some(Ok(user))) = (fields.next(), fields.nth(1).map(str::parse)) {
+                names.entry(user).or_insert_with(|| name.to_owned());
+            }
+        }
+    }
+    for application in applications {
+        if let Reading::Found(look) = root.look(&application.evidence) {
+            application.account =
+                Some(names.get(&look.user).cloned().unwrap_or_else(|| look.user.to_string()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspectors::apt::testing::Files;
+
+    pub(super) fn found(files: &[(&str, &str)]) -> Facts {
+        let mut facts = Facts::default();
+        WebApplications.inspect(&Files::of(files), &mut facts);
+        facts
+    }
+
+    #[test]
+    fn each_copy_is_told_with_its_parts() {
+        let version = "<?php\n$wp_version = '6.4.3';\n";
+        let facts = found(&[
+            ("srv/www/blog/wp-includes/version.php", version),
+            (
+                "srv/www/blog/wp-content/plugins/akismet/akismet.php",
+                "<?php\n/*\n * Plugin Name: A\n * Version: 5.3\n */\n",
+            ),
+            ("srv/www/blog.bak/wp-includes/version.php", "<?php\n$wp_version = \"4.0\";\n"),
+            ("srv/doc/wp-includes/version.php", "how to read the version"),
+            ("etc/nginx/sites-enabled/blog", "server { root /srv/www/blog; }\n"),
+            ("etc/nginx/nginx.conf", "http { include /etc/nginx/sites-enabled/*; }\n"),
+        ]);
+        let told: Vec<String> = facts
+            .applications
+            .iter()
+            .map(|a| {
+                let version = a.version.as_deref().unwrap_or("-");
+                let copy = a.copy.as_deref().unwrap_or("-");
+                format!("{} {} {version} {copy} {}", a.path, a.product, a.served_by.is_some())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "/srv/www/blog wordpress 6.4.3 - true",
+                "/srv/www/blog.bak wordpress 4.0 backup false",
+                "/srv/www/blog/wp-content/plugins/akismet akismet 5.3 - true",
+            ]
+        );
+    }
+}

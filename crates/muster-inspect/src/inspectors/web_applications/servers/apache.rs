@@ -1,0 +1,121 @@
+//! Apache httpd: `DocumentRoot`, the aliases, and `UserDir`.
+
+use std::collections::BTreeMap;
+
+use super::{Files, MAX_DEPTH, folder_of, from_folder};
+use crate::root::EntryKind;
+use muster_core::fact::Reading;
+
+const MAIN: [&str; 4] = [
+    "/etc/apache2/apache2.conf",
+    "/etc/httpd/conf/httpd.conf",
+    "/etc/apache2/httpd.conf",
+    "/usr/local/apache2/conf/httpd.conf",
+];
+/// Bytes of a value in which variables are replaced.
+const MAX_VALUE: usize = 4096;
+
+struct Server {
+    root: String,
+    defined: BTreeMap<String, String>,
+}
+
+pub(super) fn read(files: &mut Files<'_>) {
+    for main in MAIN {
+        // Debian's and SUSE's lie in their ServerRoot, Red Hat's one below it.
+        let folder = folder_of(main);
+        let root = folder.strip_suffix("/conf").unwrap_or(folder).to_owned();
+        file(files, &mut Server { root, defined: BTreeMap::new() }, main, 0);
+    }
+}
+
+fn file(files: &mut Files<'_>, server: &mut Server, path: &str, depth: usize) {
+    let Some(text) = files.text(path) else { return };
+    // A backslash at the end of a line joins it with the next.
+    let text = text.replace("\\\r\n", " ").replace("\\\n", " ");
+    for line in text.lines() {
+        let words = words(line, &server.defined);
+        let Some((directive, arguments)) = words.split_first() else { continue };
+        match (directive.to_ascii_lowercase().as_str(), arguments) {
+            ("serverroot", [root, ..]) => server.root.clone_from(root),
+            ("define", [name, value, ..]) => {
+                server.defined.insert(name.clone(), value.clone());
+            }
+            ("documentroot", [folder, ..]) => {
+                files.serve(&from_folder(&server.root, folder), path);
+            }
+            ("alias" | "scriptalias" | "wsgiscriptalias", [_, target, ..]) => {
+                // A script serves what lies in its folder.
+                let is_script =
+                    [".wsgi", ".py", ".cgi", ".fcgi"].iter().any(|e| target.ends_with(e));
+                files.serve(if is_script { folder_of(target) } else { target }, path);
+            }
+            ("userdir", [folder, ..]) if !folder.eq_ignore_ascii_case("disabled") => {
+                homes(files, folder, path);
+            }
+            ("include" | "includeoptional", [pattern, ..]) if depth < MAX_DEPTH => {
+                for found in files.matching(&from_folder(&server.root, pattern), true) {
+                    file(files, server, &found, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Serves a folder of every home.
+fn homes(files: &mut Files<'_>, folder: &str, by: &str) {
+    if folder.starts_with('/') || folder.contains("..") {
+        return;
+    }
+    let Reading::Found(homes) = files.root.list("/home") else { return };
+    for home in homes.into_iter().filter(|h| h.kind == EntryKind::Directory) {
+        let path = format!("/home/{}/{folder}", home.name);
+        if files.root.is_there(&path) {
+            files.serve(&path, by);
+        }
+    }
+}
+
+/// Splits a line into words, with quotes, `${NAME}` replaced where NAME is defined.
+fn words(line: &str, defined: &BTreeMap<String, String>) -> Vec<String> {
+    let line = line.trim_start();
+    if line.starts_with('#') {
+        return Vec::new();
+    }
+    let mut words = Vec::new();
+    let mut rest = line;
+    while let Some(first) = rest.chars().next() {
+        let (word, after) = match first {
+            c if c.is_whitespace() => {
+                rest = rest.trim_start();
+                continue;
+            }
+            '"' | '\'' => {
+                let inside = rest.get(1..).unwrap_or_default();
+                inside.split_once(first).unwrap_or((inside, ""))
+            }
+            '#' => break,
+            _ => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
+        };
+        words.push(expanded(word, defined));
+        rest = after;
+    }
+    words
+}
+
+fn expanded(word: &str, defined: &BTreeMap<String, String>) -> String {
+    let mut value = String::new();
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else { break };
+        value.push_str(before);
+        match defined.get(name) {
+            Some(known) if value.len() + known.len() <= MAX_VALUE => value.push_str(known),
+            // Unknown, or from the environment of the server: the path is not known.
+            _ => value.push('$'),
+        }
+        rest = after;
+    }
+    value + rest
+}
