@@ -3,6 +3,7 @@
 mod alpine_fixes;
 mod alpine_secdb;
 mod cisa_kev;
+mod cve_v5;
 mod debian_lists;
 mod debian_tracker;
 mod distro_info;
@@ -26,6 +27,7 @@ pub static FEEDS: &[&dyn Feed] = &[
     &alpine_fixes::AlpineFixes,
     &alpine_secdb::AlpineSecdb,
     &cisa_kev::CisaKev,
+    &cve_v5::CveV5,
     &debian_lists::DebianLists,
     &debian_tracker::DebianTracker,
     &distro_info::DistroInfo,
