@@ -9,7 +9,9 @@ pub mod dpkg;
 pub mod kernels;
 pub mod origins;
 pub mod os_release;
+pub mod processes;
 pub mod reboot;
+pub mod restarts;
 pub mod rpmdb;
 pub mod subscription;
 pub mod update_channel;
@@ -32,4 +34,6 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &dnf_channel::DnfChannel,
     &origins::Origins,
     &update_channel::UpdateChannel,
+    &processes::Processes,
+    &restarts::Restarts,
 ];
