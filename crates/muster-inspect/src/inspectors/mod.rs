@@ -13,6 +13,8 @@ pub mod processes;
 pub mod reboot;
 pub mod restarts;
 pub mod rpmdb;
+pub mod services;
+pub mod sockets;
 pub mod subscription;
 pub mod update_channel;
 
@@ -34,6 +36,8 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &dnf_channel::DnfChannel,
     &origins::Origins,
     &update_channel::UpdateChannel,
+    &services::Services,
     &processes::Processes,
+    &sockets::Sockets,
     &restarts::Restarts,
 ];
