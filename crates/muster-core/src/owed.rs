@@ -1,6 +1,11 @@
 //! What a server owes besides advisories: judged from the facts and the calendar alone.
 
 pub mod applications;
+mod cleartext;
+mod restart;
+
+pub use cleartext::cleartext_services;
+pub use restart::restarts;
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;

@@ -17,6 +17,54 @@ pub struct Running {
     pub listeners: Reading<Vec<Listener>>,
     /// The patches of the running kernel's memory.
     pub livepatch: Reading<Livepatch>,
+    /// What starts services here.
+    pub init: Init,
+    /// The kind of container that this whole system is, by what says so: its kernel is that of its host.
+    pub container: Option<String>,
+    /// The files that processes have mapped as code, for those that see the disk; empty in the end.
+    pub mapped: Vec<Mapped>,
+    /// The services whose configuration was read, for those that see what listens; empty in the end.
+    pub configured: Vec<Configured>,
+}
+
+/// What starts services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Init {
+    /// It could not be told.
+    #[default]
+    Unknown,
+    /// systemd.
+    Systemd,
+    /// OpenRC.
+    OpenRc,
+    /// The scripts of `/etc/init.d`.
+    Scripts,
+}
+
+/// A file that processes have mapped as code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapped {
+    /// Its path.
+    pub path: String,
+    /// Its file system, by the numbers of the device.
+    pub device: (u32, u32),
+    /// Its number there.
+    pub inode: u64,
+    /// The processes.
+    pub pids: Vec<u32>,
+}
+
+/// What the configuration of a service says of how it speaks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configured {
+    /// The name of its program.
+    pub program: String,
+    /// What it speaks.
+    pub protocol: String,
+    /// Whether its configuration lets anybody speak in clear, or unknown.
+    pub in_clear: bool,
+    /// The file that says so, and its word.
+    pub evidence: String,
 }
 
 /// A process.
@@ -34,6 +82,8 @@ pub struct Process {
     pub replaced: Vec<String>,
     /// The unit of systemd that it belongs to (`cron.service`), by its control group.
     pub unit: Option<String>,
+    /// The user whose own manager runs the unit, or whose session it is.
+    pub user: Option<u32>,
     /// The container it runs in, by its control group or its root.
     pub container: Option<String>,
     /// The package that owns the executable.

@@ -8,6 +8,7 @@ use muster_core::catalog::Support;
 use muster_core::fact::{Database, Facts, Obstacle, Reading};
 use muster_core::finding::{About, Finding, Fix, Severity, Signals};
 use muster_core::owed::{self, SupportState};
+use muster_core::running::Reach;
 use muster_core::time::{Instant, day, days_between};
 use muster_core::verdict::Verdict;
 use muster_match::file::{AdvisoryFile, FeedInfo};
@@ -107,6 +108,8 @@ impl Report {
         }
         findings.extend(owed::update_channel(&facts, question.now));
         findings.extend(owed::reboot(&facts));
+        findings.extend(owed::restarts(&facts));
+        findings.extend(owed::cleartext_services(&facts));
         findings.extend(owed::third_party(&facts));
         sort(&mut findings);
         let release = facts.os.found().and_then(muster_core::fact::Os::release_id);
@@ -209,6 +212,17 @@ impl Report {
             parts.push("waits for a reboot".into());
         }
         parts.extend(self.beside_packages());
+        let restarts =
+            self.findings.iter().filter(|f| matches!(f.about, About::Restart(_))).count();
+        if restarts > 0 {
+            let services = count(restarts, "service", "services");
+            parts.push(format!("has {services} to start again on what updates replaced"));
+        }
+        let in_clear = self.findings.iter().filter(|f| is_in_clear(f)).count();
+        if in_clear > 0 {
+            let services = count(in_clear, "service", "services");
+            parts.push(format!("offers {services} in clear to the network"));
+        }
         let channel =
             self.findings.iter().filter(|f| matches!(f.about, About::UpdateChannel(_))).count();
         if channel > 0 {
@@ -407,6 +421,11 @@ fn is_security(finding: &Finding) -> bool {
 
 fn is_exploited(finding: &Finding) -> bool {
     matches!(&finding.about, About::Advisory(a) if a.exploited.is_some() && !a.patch.headers_only)
+}
+
+/// Tells a service in clear that others than the server itself can reach.
+fn is_in_clear(finding: &Finding) -> bool {
+    matches!(&finding.about, About::CleartextService(c) if c.reach > Reach::Loopback)
 }
 
 /// Returns the source package that a finding is about.

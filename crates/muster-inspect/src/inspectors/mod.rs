@@ -9,8 +9,12 @@ pub mod dpkg;
 pub mod kernels;
 pub mod origins;
 pub mod os_release;
+pub mod processes;
 pub mod reboot;
+pub mod restarts;
 pub mod rpmdb;
+pub mod services;
+pub mod sockets;
 pub mod subscription;
 pub mod update_channel;
 pub mod web_applications;
@@ -34,4 +38,8 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &origins::Origins,
     &update_channel::UpdateChannel,
     &web_applications::WebApplications,
+    &services::Services,
+    &processes::Processes,
+    &sockets::Sockets,
+    &restarts::Restarts,
 ];

@@ -194,6 +194,11 @@ impl Root for Declared<'_> {
         self.root.walk_all(wanted)
     }
 
+    /// What a file says stays hidden; which one it is may be known of any.
+    fn identity(&self, path: &str) -> Option<((u32, u32), u64)> {
+        self.root.identity(path)
+    }
+
     fn link(&self, path: &str) -> Reading<String> {
         let names: Vec<&str> = components(path).collect();
         if self.patterns.iter().any(|p| p.fit(&names).is_some() || p.leads_through(&names)) {

@@ -291,6 +291,11 @@ impl Root for Directory {
         }
     }
 
+    fn identity(&self, path: &str) -> Option<((u32, u32), u64)> {
+        let stat = self.walk(path, true).ok()?.stat;
+        Some(((rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)), stat.st_ino))
+    }
+
     fn link(&self, path: &str) -> Reading<String> {
         if self.hides(path) {
             return Reading::Absent;

@@ -55,6 +55,12 @@ pub trait Root {
         walk::by_lists(self, wanted)
     }
 
+    /// Returns the device and the number of what lies at a path, links followed; nothing where this kind of root has none.
+    fn identity(&self, path: &str) -> Option<((u32, u32), u64)> {
+        let _ = path;
+        None
+    }
+
     /// Reads a whole file of at most `limit` bytes; a larger one is an obstacle.
     fn read(&self, path: &str, limit: u64) -> Reading<Vec<u8>> {
         let mut content = match self.open(path) {

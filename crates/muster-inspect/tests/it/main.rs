@@ -5,6 +5,7 @@
 mod bad_input;
 mod packages;
 mod roots;
+mod running;
 mod webapps;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,9 @@ type Test = (&'static str, fn());
 fn main() -> std::process::ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let (mut passed, mut failed, mut left_out) = (0, 0, 0);
-    for (name, test) in [roots::TESTS, packages::TESTS, bad_input::TESTS, webapps::TESTS].concat() {
+    for (name, test) in
+        [roots::TESTS, packages::TESTS, bad_input::TESTS, running::TESTS, webapps::TESTS].concat()
+    {
         if !wanted.is_empty() && !wanted.iter().any(|w| name.contains(w.as_str())) {
             left_out += 1;
             continue;

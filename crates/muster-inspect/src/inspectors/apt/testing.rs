@@ -13,6 +13,7 @@ use crate::root::{Content, Entry, EntryKind, Root};
 pub(crate) struct Files {
     files: BTreeMap<String, Vec<u8>>,
     links: BTreeMap<String, String>,
+    numbers: BTreeMap<String, ((u32, u32), u64)>,
     live: bool,
 }
 
@@ -36,6 +37,10 @@ impl Files {
 
     pub(crate) fn remove(&mut self, path: &str) {
         self.files.remove(path);
+    }
+
+    pub(crate) fn number(&mut self, path: &str, number: ((u32, u32), u64)) {
+        self.numbers.insert(path.to_owned(), number);
     }
 
     pub(crate) fn link(&mut self, path: &str, target: &str) {
@@ -96,6 +101,10 @@ impl Root for Files {
             }
         }
         if found.is_empty() { Reading::Absent } else { Reading::Found(found) }
+    }
+
+    fn identity(&self, path: &str) -> Option<((u32, u32), u64)> {
+        self.numbers.get(path).copied()
     }
 
     fn link(&self, path: &str) -> Reading<String> {

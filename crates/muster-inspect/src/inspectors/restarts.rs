@@ -1,0 +1,198 @@
+//! What the disk adds to the processes: mapped files that differ from those that lie there now, the packages of the
+//! replaced files, and of what listens.
+//!
+//! A file is another one where its number (`st_ino`, stat(2)) on the same device differs from that of the mapping
+//! (proc(5), `maps`). On overlayfs and btrfs the numbers of a mapping and of stat differ for one and the same file:
+//! a device on which most files seem to differ tells nothing, and is passed over. Packages are looked up only where something is to be named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use muster_core::fact::{Facts, Reading};
+use muster_core::running::{Init, Mapped, Process};
+
+use crate::owners::{self, owners};
+use crate::root::{EntryKind, Root};
+use crate::{Inspector, Scope};
+
+/// Holds the processes against the disk.
+pub struct Restarts;
+
+impl Inspector for Restarts {
+    fn name(&self) -> &'static str {
+        "restarts"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &READS
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Everywhere
+    }
+
+    fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
+        let mapped = std::mem::take(&mut facts.running.mapped);
+        facts.running.configured.clear();
+        let init = facts.running.init;
+        if let Reading::Found(processes) = &mut facts.running.processes {
+            for differing in differing(root, &mapped) {
+                mark(processes, differing);
+            }
+            if init == Init::Scripts {
+                name_scripts(root, processes);
+            }
+        }
+        name_packages(root, facts);
+    }
+}
+
+/// The file lists of packages, and every file as far as its number goes.
+static READS: [&str; 21] = {
+    let mut reads = ["/etc/init.d/"; 21];
+    let mut at = 0;
+    while at < 20 {
+        reads[at] = owners::READS[at];
+        at += 1;
+    }
+    reads
+};
+
+/// Returns the mapped files in whose place another lies.
+fn differing<'m>(root: &dyn Root, mapped: &'m [Mapped]) -> Vec<&'m Mapped> {
+    let mut differing = Vec::new();
+    let mut same: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+    let mut other: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+    for file in mapped {
+        let Some((device, inode)) = root.identity(&file.path) else { continue };
+        if device != file.device {
+            *other.entry(file.device).or_default() += 1;
+        } else if inode == file.inode {
+            *same.entry(device).or_default() += 1;
+        } else {
+            *other.entry(device).or_default() += 1;
+            differing.push(file);
+        }
+    }
+    differing.retain(|file| {
+        let count = |of: &BTreeMap<(u32, u32), usize>| of.get(&file.device).copied().unwrap_or(0);
+        count(&same) > count(&other)
+    });
+    differing
+}
+
+fn mark(processes: &mut [Process], file: &Mapped) {
+    for process in processes.iter_mut().filter(|p| file.pids.binary_search(&p.pid).is_ok()) {
+        if process.executable.as_deref() == Some(file.path.as_str()) {
+            process.is_replaced = true;
+        } else if let Err(at) = process.replaced.binary_search(&file.path) {
+            process.replaced.insert(at, file.path.clone());
+        }
+    }
+}
+
+/// Without control groups of services, one of `/etc/init.d` is told by its name.
+fn name_scripts(root: &dyn Root, processes: &mut [Process]) {
+    let Reading::Found(entries) = root.list("/etc/init.d") else { return };
+    let scripts: BTreeSet<&str> =
+        entries.iter().filter(|e| e.kind == EntryKind::File).map(|e| e.name.as_str()).collect();
+    for process in processes.iter_mut().filter(|p| p.unit.is_none() && p.container.is_none()) {
+        let file = process.executable.as_deref().and_then(|path| path.rsplit('/').next());
+        let file = file.unwrap_or_default().to_owned();
+        let names = [process.name.as_str(), &file, file.trim_end_matches('d')];
+        // Debian's script of sshd is called ssh.
+        process.unit = names.into_iter().find(|n| scripts.contains(n)).map(str::to_owned);
+    }
+}
+
+/// Names the packages of what was replaced, and of what listens.
+fn name_packages(root: &dyn Root, facts: &mut Facts) {
+    let Some(database) = facts.database.found().copied() else { return };
+    let nothing = Vec::new();
+    let processes = facts.running.processes.found().unwrap_or(&nothing);
+    let of_host = |p: &&Process| p.container.is_none();
+    let listening: BTreeSet<u32> =
+        facts.running.listeners.found().into_iter().flatten().filter_map(|l| l.pid).collect();
+    let mut paths = BTreeSet::new();
+    for process in processes.iter().filter(of_host) {
+        let owes = process.is_replaced || !process.replaced.is_empty();
+        if owes || listening.contains(&process.pid) {
+            paths.extend(process.executable.clone());
+        }
+        paths.extend(process.replaced.iter().cloned());
+    }
+    let packages = owners(root, database, &paths);
+    let mut of_pid: BTreeMap<u32, String> = BTreeMap::new();
+    if let Reading::Found(processes) = &mut facts.running.processes {
+        for process in processes.iter_mut().filter(|p| p.container.is_none()) {
+            let owner = process.executable.as_ref().and_then(|path| packages.get(path));
+            if let Some(owner) = owner {
+                process.package = Some(owner.clone());
+                of_pid.insert(process.pid, owner.clone());
+            }
+            let executable = owner.filter(|_| process.is_replaced);
+            let replaced = process.replaced.iter().filter_map(|path| packages.get(path));
+            let all: BTreeSet<&String> = replaced.chain(executable).collect();
+            process.packages = all.into_iter().cloned().collect();
+        }
+    }
+    if let Reading::Found(listeners) = &mut facts.running.listeners {
+        for listener in listeners.iter_mut().filter(|l| l.package.is_none()) {
+            listener.package = listener.pid.and_then(|pid| of_pid.get(&pid).cloned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspectors::apt::testing::Files;
+    use muster_core::fact::Database;
+
+    fn mapped(path: &str, device: (u32, u32), inode: u64) -> Mapped {
+        Mapped { path: path.into(), device, inode, pids: vec![40] }
+    }
+
+    #[test]
+    fn another_file_in_its_place_counts_only_where_numbers_can_be_trusted() {
+        let mut files = Files::default();
+        for (path, inode) in
+            [("/lib/a", 1), ("/lib/b", 2), ("/lib/c", 30), ("/o/a", 5), ("/o/b", 6)]
+        {
+            files.number(path, ((8, 1), inode));
+        }
+        let told = |all: &[Mapped]| {
+            differing(&files, all).iter().map(|m| m.path.clone()).collect::<Vec<_>>()
+        };
+        let disk = (8, 1);
+        let all = [mapped("/lib/a", disk, 1), mapped("/lib/b", disk, 2), mapped("/lib/c", disk, 3)];
+        assert_eq!(told(&all), ["/lib/c"]);
+        // An overlay: another device, or other numbers throughout.
+        assert_eq!(told(&[mapped("/o/a", (0, 40), 1), mapped("/lib/a", disk, 1)]), [""; 0]);
+        assert_eq!(told(&[mapped("/o/a", disk, 1), mapped("/o/b", disk, 2)]), [""; 0]);
+        assert_eq!(told(&[mapped("/gone", disk, 1), mapped("/lib/a", disk, 1)]), [""; 0]);
+    }
+
+    #[test]
+    fn packages_and_scripts_are_named() {
+        let files = Files::of(&[
+            ("var/lib/dpkg/info/libc6:amd64.list", "/lib/libc.so.6\n"),
+            ("var/lib/dpkg/info/cron.list", "/usr/sbin/cron\n"),
+            ("etc/init.d/cron", ""),
+        ]);
+        let process = Process {
+            pid: 40,
+            name: "cron".into(),
+            executable: Some("/usr/sbin/cron".into()),
+            replaced: vec!["/usr/lib/libc.so.6".into()],
+            ..Process::default()
+        };
+        let mut facts = Facts { database: Reading::Found(Database::Dpkg), ..Facts::default() };
+        facts.running.init = Init::Scripts;
+        facts.running.processes = Reading::Found(vec![process]);
+        Restarts.inspect(&files, &mut facts);
+        let process = &facts.running.processes.found().unwrap()[0];
+        assert_eq!(process.unit.as_deref(), Some("cron"));
+        assert_eq!(process.package.as_deref(), Some("cron"));
+        assert_eq!(process.packages, ["libc6"]);
+    }
+}
