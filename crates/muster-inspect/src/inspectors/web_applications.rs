@@ -22,7 +22,7 @@ use muster_core::catalog;
 use muster_core::fact::{Facts, Obstacle, Reading};
 
 use crate::catalogue::{APPLICATIONS, READS};
-use crate::root::{Root, Spotted, Wanted, is_below};
+use crate::root::{MAX_LINKS, Root, Spotted, Wanted, is_below};
 use crate::{Inspector, Scope, owners};
 
 /// Finds web applications.
@@ -160,7 +160,11 @@ fn limit<T>(list: &mut Vec<T>, most: usize, what: &str, obstacles: &mut Vec<Obst
 
 /// Tells whether a package of a language is the application that was recognised there by its own files.
 fn is_told(package: &LanguagePackage, applications: &[WebApplication]) -> bool {
-    let folder = package.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    // Metadata lie beside what they speak of: in a folder of their own, or as one file.
+    let above = |path| -> &str { str::rsplit_once(path, '/').map_or("", |(folder, _)| folder) };
+    let folder = above(&package.path);
+    let is_own = [".dist-info", ".egg-info"].iter().any(|end| folder.ends_with(end));
+    let folder = if is_own { above(folder) } else { folder };
     applications.iter().any(|a| {
         let name = (package.ecosystem.as_str(), package.name.as_str());
         let is_same = a.part_of.is_none()
@@ -211,18 +215,46 @@ fn own(
     languages: &mut [LanguagePackage],
 ) {
     let Some(database) = facts.database.found().copied() else { return };
-    let paths: BTreeSet<String> = applications
-        .iter()
-        .map(|a| a.evidence.clone())
-        .chain(languages.iter().map(|l| l.path.clone()))
-        .collect();
-    let owned = owners::owners(root, database, &paths);
+    // A package's lists have the place of a file, not the links by which an application reaches it.
+    let asked = applications.iter().map(|a| &a.evidence).chain(languages.iter().map(|l| &l.path));
+    let real: BTreeMap<String, String> =
+        asked.map(|path| (path.clone(), without_links(root, path))).collect();
+    let owned = owners::owners(root, database, &real.values().cloned().collect::<BTreeSet<_>>());
+    let owner = |path: &String| real.get(path).and_then(|real| owned.get(real)).cloned();
     for application in applications {
-        application.owner_package = owned.get(&application.evidence).cloned();
+        application.owner_package = owner(&application.evidence);
     }
     for language in languages {
-        language.owner_package = owned.get(&language.path).cloned();
+        language.owner_package = owner(&language.path);
     }
+}
+
+/// Follows the symbolic links on the way to a file, as far as they can be read; the path as it was where they lead nowhere.
+fn without_links(root: &dyn Root, path: &str) -> String {
+    let mut ahead: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+    let mut behind: Vec<String> = Vec::new();
+    let mut links = 0;
+    while let Some(name) = ahead.pop() {
+        match name.as_str() {
+            "" | "." => continue,
+            ".." => {
+                behind.pop();
+                continue;
+            }
+            _ => behind.push(name),
+        }
+        let Reading::Found(target) = root.link(&format!("/{}", behind.join("/"))) else { continue };
+        links += 1;
+        if links > MAX_LINKS {
+            return path.to_owned();
+        }
+        behind.pop();
+        if target.starts_with('/') {
+            behind.clear();
+        }
+        ahead.extend(target.split('/').rev().map(str::to_owned));
+    }
+    format!("/{}", behind.join("/"))
 }
 
 /// Names the accounts that own the files, as passwd(5) does.

@@ -19,6 +19,7 @@ mod feeds;
 mod formats;
 mod golden;
 mod judged;
+mod packaged;
 mod runs;
 mod servers;
 mod signature;
