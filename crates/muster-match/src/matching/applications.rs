@@ -173,6 +173,14 @@ impl<'s> Source<'s> {
                 }
                 continue;
             }
+            // The names of modules for Drupal 7 and before are those of the modules for 8: their numbers are not.
+            if let (Some(core), _) = own_version(copy, copy.version.as_deref().unwrap_or_default())
+                && core < FIRST_SPOKEN_CORE
+            {
+                let kind = format!("{} for its version {core}", subject.kind);
+                unspoken.entry(kind).or_default().insert(&copy.product);
+                continue;
+            }
             let (flaws, spoken) = flaws.get_or_insert_with(|| self.flaws(subject, &branches));
             if !*spoken && self.given {
                 unspoken.entry(subject.kind.clone()).or_default().insert(&copy.product);
@@ -249,6 +257,14 @@ impl<'s> Source<'s> {
     }
 }
 
+/// Of modules that name the core they are for, advisories speak from this one on.
+const FIRST_SPOKEN_CORE: u32 = 8;
+
+/// Returns the core that a part is for, where its version begins with that, and its own version.
+fn own_version(copy: &WebApplication, version: &str) -> (Option<u32>, String) {
+    if copy.part_of.is_some() { without_core(version) } else { (None, version.to_owned()) }
+}
+
 /// The judging of one copy.
 struct Judging<'j> {
     subject: &'j Subject,
@@ -260,30 +276,32 @@ struct Judging<'j> {
 
 impl Judging<'_> {
     fn copy(&self, copy: &WebApplication) -> Option<Finding> {
-        let Some(version) = &copy.version else {
-            let title = format!("{} of unknown version at {}", bare(&self.subject.name), copy.path);
-            let action =
-                format!("find out which version lies at {} and update it, or remove it", copy.path);
-            return Some(self.unknown(copy, title, action));
+        // What no advisory names has no version that could be wrong; of an application itself it is a debt to know it.
+        let matters = copy.part_of.is_none() || !self.flaws.is_empty();
+        let name = bare(&self.subject.name);
+        let own = copy.version.as_deref().map(|v| own_version(copy, v).1);
+        let (title, action) = match (&copy.version, own) {
+            (Some(version), Some(own)) if self.flaws.can_tell(&own) => {
+                let judged = self.flaws.judge(&own, self.branches, self.source.today);
+                let standing = self.branches.standing(&own, self.source.today);
+                return self.known(copy, version, &own, judged, standing);
+            }
+            (Some(version), _) => (
+                format!(
+                    "{name} {version} at {}: its version cannot be compared with those that advisories name",
+                    copy.path
+                ),
+                format!("see at upstream whether {version} is mended, or remove {}", copy.path),
+            ),
+            (None, _) => (
+                format!("{name} of unknown version at {}", copy.path),
+                format!("find out which version lies at {} and update it, or remove it", copy.path),
+            ),
         };
-        let (core, own) = match copy.part_of {
-            Some(_) => without_core(version),
-            None => (None, version.clone()),
-        };
-        // The names of modules for Drupal 7 and before are those of the modules for 8: their numbers are not.
-        if core.is_some_and(|core| core < 8) || !self.flaws.can_tell(&own) {
-            let what = bare(&self.subject.name);
-            let title = format!(
-                "{what} {version} at {}: its version cannot be compared with those that advisories name",
-                copy.path
-            );
-            let action =
-                format!("see at upstream whether {version} is supported, or remove {}", copy.path);
+        if matters {
             return Some(self.unknown(copy, title, action));
         }
-        let judged = self.flaws.judge(&own, self.branches, self.source.today);
-        let standing = self.branches.standing(&own, self.source.today);
-        self.known(copy, version, &own, judged, standing)
+        self.source.all.then(|| self.unknown(copy, title, String::new()))
     }
 
     fn unknown(&self, copy: &WebApplication, title: String, action: String) -> Finding {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use muster_core::catalog;
 use muster_core::fact::Database;
 use muster_core::finding::{About, AdvisoryFinding, Finding, Fix, KernelObject, Severity};
 use muster_core::text::for_terminal;
@@ -227,6 +228,7 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding, database: Option<Datab
         About::WebApplication(a) => {
             action.exploited |= a.signals.exploited.is_some();
             if let ActionKey::Folder(of, part, folder) = action.key {
+                let of = catalog::application(of).map_or(of, |a| a.name);
                 action.what = format!("{part}s of {of} in {folder}");
                 let installed = a.version.as_deref().unwrap_or("of unknown version");
                 let part = one_of(&a.product, installed, a.fixed.as_deref(), &a.cves);

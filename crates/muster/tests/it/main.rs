@@ -12,6 +12,7 @@
 mod answers;
 mod bad_feeds;
 mod bad_roots;
+mod beside;
 mod build;
 mod compare;
 mod explain;
