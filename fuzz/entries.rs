@@ -6,6 +6,7 @@ use std::io::Cursor;
 
 use muster_core::advisory::{By, Item, Problem, Sink};
 use muster_core::fact::{Facts, Reading};
+use muster_core::running::Process;
 use muster_core::time::Instant;
 use muster_feed::Document;
 use muster_feed::feeds::FEEDS;
@@ -86,8 +87,15 @@ pub(crate) fn inspector(name: &str, bytes: &[u8]) {
         .iter()
         .find(|i| i.name().replace('_', "-") == name.replace('_', "-"))
         .expect("the list has the inspector");
-    let root = Everywhere { bytes: bytes.to_vec(), left: Cell::new(1000) };
-    inspector.inspect(&root, &mut Facts::default());
+    for live in [false, true] {
+        let root = Everywhere { bytes: bytes.to_vec(), left: Cell::new(1000), live };
+        let mut facts = Facts::default();
+        // What an inspector of what runs leaves is what the next one begins with.
+        let replaced = vec![String::from("/lib/libc.so.6")];
+        let process = Process { pid: 1, replaced, ..Process::default() };
+        facts.running.processes = Reading::Found(vec![process]);
+        inspector.inspect(&root, &mut facts);
+    }
 }
 
 #[derive(Default)]
@@ -112,11 +120,12 @@ impl Sink for Count {
 struct Everywhere {
     bytes: Vec<u8>,
     left: Cell<u32>,
+    live: bool,
 }
 
 impl Root for Everywhere {
     fn live(&self) -> bool {
-        false
+        self.live
     }
 
     fn open(&self, _: &str) -> Reading<Box<dyn Content>> {
@@ -127,12 +136,21 @@ impl Root for Everywhere {
         Reading::Found(Box::new(File(Cursor::new(self.bytes.clone()))))
     }
 
-    fn list(&self, _: &str) -> Reading<Vec<Entry>> {
-        Reading::Found(vec![Entry { name: "one".into(), kind: EntryKind::File }])
+    fn list(&self, path: &str) -> Reading<Vec<Entry>> {
+        let one = match path {
+            "/proc" => Entry { name: "1".into(), kind: EntryKind::Directory },
+            _ => Entry { name: "one".into(), kind: EntryKind::File },
+        };
+        Reading::Found(vec![one])
     }
 
-    fn link(&self, _: &str) -> Reading<String> {
-        Reading::Absent
+    /// Processes are told by links; elsewhere none lies.
+    fn link(&self, path: &str) -> Reading<String> {
+        if !path.starts_with("/proc/") {
+            return Reading::Absent;
+        }
+        let head = self.bytes.get(..self.bytes.len().min(4096)).unwrap_or_default();
+        Reading::Found(String::from_utf8_lossy(head).into_owned())
     }
 }
 

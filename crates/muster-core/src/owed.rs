@@ -2,9 +2,11 @@
 
 pub mod applications;
 mod cleartext;
+mod reboot;
 mod restart;
 
 pub use cleartext::cleartext_services;
+pub use reboot::reboot;
 pub use restart::restarts;
 
 use alloc::borrow::ToOwned as _;
@@ -19,8 +21,7 @@ use crate::fact::{
     Archive, Database, Facts, Index, Obstacle, Os, Package, Reading, Trouble, TroubleKind,
 };
 use crate::finding::{
-    About, ArchiveUpdate, Concerned, EndOfSupport, Finding, RebootOwed, Severity, ThirdParty,
-    UpdateChannel,
+    About, ArchiveUpdate, Concerned, EndOfSupport, Finding, Severity, ThirdParty, UpdateChannel,
 };
 use crate::kernel;
 use crate::time::{Date, Instant, day, days_between};
@@ -207,6 +208,8 @@ pub fn kernel_obstacles(facts: &Facts) -> Vec<Obstacle> {
         return Vec::new();
     };
     let (running, next) = (facts.kernels.running.found(), facts.kernels.next_boot.found());
+    // The kernel of a container is its host's: this server cannot answer for it.
+    let running = running.filter(|_| facts.running.container.is_none());
     let next = next.filter(|release| Some(*release) != running);
     let stray = |(what, release): (&str, Option<&String>)| {
         let release = release?;
@@ -435,27 +438,6 @@ pub fn is_third_party(package: &Package, facts: &Facts) -> bool {
 fn is_backport(package: &Package) -> bool {
     let after = package.version.split("~bpo").nth(1);
     after.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-}
-
-/// Judges a reboot that the system itself asks for.
-pub fn reboot(facts: &Facts) -> Option<Finding> {
-    let reboot = facts.reboot.found()?;
-    let why = match reboot.packages.as_slice() {
-        [] => format!("the system asks for a reboot ({})", reboot.source),
-        packages => format!(
-            "the system asks for a reboot after {} ({})",
-            packages.join(", "),
-            reboot.source
-        ),
-    };
-    Some(Finding {
-        id: "reboot".into(),
-        verdict: Verdict::Owed,
-        severity: Severity::Medium,
-        title: why.as_str().into(),
-        action: "reboot".into(),
-        about: About::Reboot(RebootOwed { why, packages: reboot.packages.clone() }),
-    })
 }
 
 #[cfg(test)]

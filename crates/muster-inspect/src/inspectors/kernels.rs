@@ -39,6 +39,11 @@ impl Inspector for Kernels {
             "/lib/modules/",
             "/vmlinuz",
             "/boot/vmlinuz",
+            "/proc/1/cgroup",
+            "/proc/2/comm",
+            "/.dockerenv",
+            "/run/.containerenv",
+            "/run/systemd/container",
         ]
     }
 
@@ -53,6 +58,7 @@ impl Inspector for Kernels {
             if let Reading::Unknown(obstacle) = &facts.kernels.running {
                 obstacles.push(obstacle.clone());
             }
+            facts.running.container = container(root);
         }
         let bootable = bootable(root, obstacles);
         facts.kernels.images.clone_from(&bootable);
@@ -61,6 +67,27 @@ impl Inspector for Kernels {
         facts.kernels.images.dedup();
         facts.kernels.next_boot = next_boot(root, bootable, obstacles);
     }
+}
+
+/// Tells by what the engines leave that this running system is a container, whose kernel is its host's.
+///
+/// Where the threads of the kernel are seen it is none, whatever lies there: a virtual machine may be made of an image.
+fn container(root: &dyn Root) -> Option<String> {
+    if matches!(text(root, "/proc/2/comm"), Reading::Found(name) if name.trim() == "kthreadd") {
+        return None;
+    }
+    if let Reading::Found(kind) = text(root, "/run/systemd/container") {
+        return Some(format!("{} (/run/systemd/container)", kind.trim()));
+    }
+    for (path, kind) in [("/.dockerenv", "docker"), ("/run/.containerenv", "podman")] {
+        if matches!(root.open(path), Reading::Found(_)) {
+            return Some(format!("{kind} ({path})"));
+        }
+    }
+    let Reading::Found(groups) = text(root, "/proc/1/cgroup") else { return None };
+    let engine =
+        ["docker", "libpod", "kubepods", "lxc"].into_iter().find(|e| groups.contains(e))?;
+    Some(format!("{engine} (/proc/1/cgroup)"))
 }
 
 fn text(root: &dyn Root, path: &str) -> Reading<String> {
@@ -238,6 +265,22 @@ mod tests {
             releases,
             ["4.19.0-27-amd64", "5.10.0-9-amd64", "5.10.0-20-amd64", "6.1.0-18-amd64"]
         );
+    }
+
+    #[test]
+    fn a_container_is_told_from_a_machine_made_of_an_image() {
+        use crate::inspectors::apt::testing::Files;
+        let told = |files: &[(&str, &str)]| container(&Files::of(files).running());
+        assert_eq!(told(&[("proc/1/cgroup", "0::/\n")]), None);
+        assert_eq!(told(&[(".dockerenv", ""), ("proc/2/comm", "kthreadd\n")]), None);
+        for files in [
+            [(".dockerenv", ""), ("proc/2/comm", "sh\n")],
+            [("run/.containerenv", ""), ("proc/1/cgroup", "0::/\n")],
+            [("run/systemd/container", "lxc\n"), ("x", "")],
+            [("proc/1/cgroup", "1:name=systemd:/docker/0123\n"), ("x", "")],
+        ] {
+            assert!(told(&files).is_some(), "{files:?}");
+        }
     }
 
     #[test]

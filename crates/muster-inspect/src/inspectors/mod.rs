@@ -7,6 +7,7 @@ pub mod dnf;
 pub mod dnf_channel;
 pub mod dpkg;
 pub mod kernels;
+pub mod livepatch;
 pub mod origins;
 pub mod os_release;
 pub mod processes;
@@ -30,6 +31,7 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &os_release::Inferred,
     &kernels::Kernels,
     &reboot::RebootRequired,
+    &livepatch::LivePatches,
     &subscription::Subscribed,
     &apt::Apt,
     &dnf::Dnf,

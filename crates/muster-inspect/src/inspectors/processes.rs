@@ -84,7 +84,8 @@ impl Inspector for Processes {
             pids.into_iter().filter_map(|pid| look.process(pid)).collect();
         facts.obstacles.extend(look.obstacle());
         facts.running.init = init(&processes);
-        if facts.running.container.is_none() {
+        let is_host = processes.iter().all(|p| p.pid != 2) && kernel_thread(root);
+        if facts.running.container.is_none() && !is_host {
             facts.running.container = environment(root);
         }
         facts.running.mapped = look.mapped;
@@ -242,6 +243,11 @@ fn init(processes: &[Process]) -> Init {
         Some("init") => Init::Scripts,
         _ => Init::Unknown,
     }
+}
+
+/// Tells whether the threads of the kernel are seen here: no container sees them.
+fn kernel_thread(root: &dyn Root) -> bool {
+    small(root, "/proc/2/comm").is_some_and(|name| name.trim_end() == "kthreadd")
 }
 
 /// `container=` in the environment of the first process (systemd's container interface).

@@ -31,6 +31,10 @@ struct Running(Child);
 
 impl Running {
     /// Starts a program of a folder, with that folder's libraries.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "there is no event for a program that has replaced its image"
+    )]
     fn start(folder: &Path, program: &str) -> Self {
         let child = Command::new(folder.join(program))
             .arg("300")
