@@ -37,8 +37,8 @@ impl Inspector for Kernels {
             "/boot/efi/EFI/redhat/grubenv",
             "/boot/loader/entries/*.conf",
             "/lib/modules/",
-            "/vmlinuz",
-            "/boot/vmlinuz",
+            "/vmlinuz/",
+            "/boot/vmlinuz/",
         ]
     }
 
