@@ -19,6 +19,7 @@ mod feeds;
 mod formats;
 mod golden;
 mod judged;
+mod over_ssh;
 mod runs;
 mod servers;
 mod signature;
