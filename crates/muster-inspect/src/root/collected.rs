@@ -175,8 +175,8 @@ enum Told {
 }
 
 impl Collected {
-    /// Reads the answer.
-    pub(crate) fn read(answer: &Answer, time: Duration) -> Result<Self, NotTar> {
+    /// Reads the answer. `time` is how long its tar may take.
+    pub fn read(answer: &Answer, time: Duration) -> Result<Self, NotTar> {
         let most = usize::try_from(answer.length).unwrap_or(usize::MAX);
         let lines =
             piece(&answer.lines, answer.start, most).map_err(|error| NotTar(error.to_string()))?;

@@ -173,7 +173,7 @@ fn every_shell_tells_the_same() {
 
 #[test]
 fn noise_around_the_answer_is_no_part_of_it() {
-    let noise = "printf 'Welcome!\\n\\033[2Jmuster answers 1 5\\nmuster has answered 1 5\\n'; seq 3000; sh -c \"$SSH_ORIGINAL_COMMAND\"; echo logout; echo >&2 bye";
+    let noise = "printf 'Welcome!\\nmuster answers 1 5\\nmuster has answered 1 5\\n'; seq 3000; sh -c \"$SSH_ORIGINAL_COMMAND\"; echo logout; echo >&2 bye";
     let Some(sshd) = Sshd::start(Some(noise)) else { return };
     let ran = sshd.inspect(&["--format", "json", "--all"]);
     // A line that looks like the mark is believed to be it, and then nothing fits.
@@ -190,7 +190,7 @@ fn what_goes_wrong_is_said_and_is_never_an_answer() {
         (Some("sh -c \"$SSH_ORIGINAL_COMMAND\" | head -c 300000"), &["not whole"]),
         (Some("exit 0"), &["shell"]),
         (Some("echo This account is currently not available.; exit 1"), &["no shell"]),
-        (Some("exec yes"), &["--timeout"]),
+        (Some("exec yes"), &["inspecting"]),
         (Some("exec sleep 60"), &["--timeout"]),
         (Some("echo 'sudo: a password is required' >&2; exit 1"), &["sudo"]),
     ] {
@@ -286,7 +286,8 @@ fn inspect_with(folder: &Folder) -> Ran {
 
 #[test]
 fn a_client_is_asked_safely_and_not_believed() {
-    let folder = liar("for a do echo \"$a\"; done > \"$(dirname \"$0\")/asked\"; exit 255");
+    let folder =
+        liar("for a do printf '%s\\n' \"$a\"; done > \"$(dirname \"$0\")/asked\"; exit 255");
     inspect_with(&folder).refused(&["ssh://a@web1.example.org:2222"]);
     let asked = std::fs::read_to_string(folder.at("asked")).unwrap();
     let asked: Vec<&str> = asked.lines().collect();
