@@ -11,7 +11,7 @@ use muster_core::time::Instant;
 use muster_feed::Document;
 use muster_feed::feeds::FEEDS;
 use muster_inspect::inspectors::INSPECTORS;
-use muster_inspect::root::{Content, Entry, EntryKind, Root};
+use muster_inspect::root::{Answer, Collected, Content, Entry, EntryKind, Root};
 use muster_match::AdvisoryFile;
 use muster_match::section::Section;
 use muster_version::Scheme;
@@ -95,6 +95,27 @@ pub(crate) fn inspector(name: &str, bytes: &[u8]) {
         let process = Process { pid: 1, replaced, ..Process::default() };
         facts.running.processes = Reading::Found(vec![process]);
         inspector.inspect(&root, &mut facts);
+    }
+}
+
+/// What a server wrote over SSH: as it is, and as the lines and the tar of an answer with its marks.
+pub(crate) fn answer(bytes: &[u8]) {
+    let length = bytes.len();
+    let start = format!("\nmuster answers 1 {length}\n");
+    let end = format!("\nmuster has answered 1 {length}\n");
+    let marked = [start.as_bytes(), bytes, b"\n", bytes, end.as_bytes()].concat();
+    for bytes in [bytes, &marked] {
+        let mut written = tempfile::tempfile().expect("a temporary file can be made");
+        std::io::Write::write_all(&mut written, bytes).expect("a small file can be written");
+        let tar = tempfile::tempfile().expect("a temporary file can be made");
+        let Ok(answer) = Answer::find(written, tar) else { continue };
+        let Ok(root) = Collected::read(&answer, std::time::Duration::from_secs(5)) else {
+            continue;
+        };
+        std::hint::black_box(muster_inspect::inspect_here(&root));
+        for path in ["", "etc", "etc/os-release", "proc", "proc/1/exe", "proc/1/maps"] {
+            std::hint::black_box((root.list(path), root.link(path), root.read(path, 1 << 20)));
+        }
     }
 }
 

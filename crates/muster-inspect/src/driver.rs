@@ -15,7 +15,9 @@ use muster_sandbox::{Access, Death, Limits};
 use rustix::fs::{Mode, OFlags};
 
 use crate::inspectors::INSPECTORS;
-use crate::root::{Declared, Directory, NotTar, Pattern, Root, Tar, Within};
+use crate::root::{
+    Answer, Collected, Declared, Directory, NotTar, Pattern, Root, Tar, Within, is_everything,
+};
 use crate::{Inspector, Scope, Target};
 
 /// Bytes of memory a child may write to: with its parent's below the 128 MiB that an inspection may take.
@@ -127,6 +129,13 @@ pub fn inspect_with(
     (facts, spent)
 }
 
+/// Learns everything that the inspectors can learn of what a server answered over SSH; `name` is how it was asked for.
+pub fn inspect_answer(name: &str, answer: Answer, options: &Options) -> Result<Facts, Error> {
+    let source = Source::Collected { path: name.to_owned(), answer };
+    let end = muster_sandbox::monotonic() + options.timeout;
+    Inspection { inspectors: INSPECTORS, source, end }.run(&mut Spent::default())
+}
+
 /// Runs the inspectors over a root in this very process, without a guard: for tests, and for roots of one's own making.
 pub fn inspect_here(root: &dyn Root) -> Facts {
     let mut facts = Facts::default();
@@ -142,6 +151,7 @@ enum Source {
     Directory { path: String, directory: Directory },
     Tar { path: String, file: OwnedFd, running: bool },
     Stdin { running: bool },
+    Collected { path: String, answer: Answer },
 }
 
 impl Source {
@@ -177,7 +187,9 @@ impl Source {
 
     fn path(&self) -> &str {
         match self {
-            Self::Directory { path, .. } | Self::Tar { path, .. } => path,
+            Self::Directory { path, .. }
+            | Self::Tar { path, .. }
+            | Self::Collected { path, .. } => path,
             Self::Stdin { .. } => "standard input",
         }
     }
@@ -234,7 +246,7 @@ impl Inspection<'_> {
                 &[&[Scope::Declared], &[Scope::Processes], &[Scope::Everywhere]]
             }
             Source::Directory { .. } => &[&[Scope::Declared], &[Scope::Everywhere]],
-            Source::Tar { .. } | Source::Stdin { .. } => &[&Scope::ALL],
+            Source::Tar { .. } | Source::Stdin { .. } | Source::Collected { .. } => &[&Scope::ALL],
         };
         let mut facts = Facts::default();
         let mut left_out = Vec::new();
@@ -347,6 +359,13 @@ impl Inspection<'_> {
                     self.answer_of_tar(file.as_fd(), *running, limits, stage, out)
                 })
             }
+            Source::Collected { answer, .. } => {
+                let open = answer.files().map(|file| file.as_fd());
+                let access = Access { open: &open, ..Access::default() };
+                muster_sandbox::run(limits, &access, |out| {
+                    self.answer_of_collected(answer, limits, stage, out)
+                })
+            }
             Source::Stdin { running } => {
                 let open = [rustix::stdio::stdin()];
                 let access = Access { open: &open, ..Access::default() };
@@ -397,6 +416,29 @@ impl Inspection<'_> {
             Ok(mut tar) => {
                 let mut facts = Facts { obstacles: tar.take_obstacles(), ..Facts::default() };
                 self.answer(&tar, tar.incomplete(), &mut facts, stage, out)
+            }
+            Err(NotTar(why)) => write_frame(out, NOT_TAR, why.as_bytes()),
+        }
+    }
+
+    /// In the child: reads what the script brought, then inspects it.
+    fn answer_of_collected(
+        &self,
+        answer: &Answer,
+        limits: &Limits,
+        stage: &Stage<'_>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        match Collected::read(answer, limits.time / 5 * 4) {
+            Ok(mut root) => {
+                let mut facts = Facts { obstacles: root.take_obstacles(), ..Facts::default() };
+                for inspector in self.inspectors {
+                    if inspector.reads().iter().any(|pattern| is_everything(pattern)) {
+                        let why = "looks through the whole disk, which is not sent over SSH; run muster on the server itself, or on a tar of it";
+                        facts.obstacles.push(Obstacle::new(inspector.name(), why));
+                    }
+                }
+                self.answer(&root, root.incomplete(), &mut facts, stage, out)
             }
             Err(NotTar(why)) => write_frame(out, NOT_TAR, why.as_bytes()),
         }

@@ -14,7 +14,9 @@ pub mod unpack;
 
 use muster_core::fact::Facts;
 
-pub use driver::{Error, Options, Spent, inspect, inspect_here, inspect_measured, inspect_with};
+pub use driver::{
+    Error, Options, Spent, inspect, inspect_answer, inspect_here, inspect_measured, inspect_with,
+};
 pub use target::Target;
 
 use root::Root;

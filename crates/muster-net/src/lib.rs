@@ -4,3 +4,4 @@
 //! are the time, the environment and the version that the user agent names.
 
 pub mod http;
+pub mod ssh;

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     /// Make, fetch and look into advisory files
     #[command(subcommand)]
     Feed(Feed),
+    /// Print what lets a key inspect a server over SSH, and do nothing else there
+    SshKey(SshKey),
     /// Show everything that vendors said under an id
     Advisory(Advisory),
     /// Compare package versions as the real tools do
@@ -58,13 +60,19 @@ pub(crate) enum Command {
 /// Say which security patches a server misses.
 ///
 /// ROOT is the system that runs (`/`, also when nothing is named), a directory with the root of another one (a mounted
-/// disk, an unpacked image), a tar of it (.tar, .tar.gz, .tar.xz, .tar.zst), or `-` for a tar on standard input.
-/// Nothing is run and nothing is written there.
+/// disk, an unpacked image), a tar of it (.tar, .tar.gz, .tar.xz, .tar.zst), `-` for a tar on standard input, or
+/// `ssh://[user@]host[:port]` for a server that the system's own ssh reaches without asking for anything. Nothing is
+/// written there, and nothing is run but, over SSH, one constant script that reads (`muster ssh-key` prints it).
+///
+/// Several servers are answered by one table, worst first; with --format ndjson by their findings.
 #[derive(Args, Debug)]
 pub(crate) struct Inspect {
-    /// What to inspect: `/`, a directory, a tar, `-`
+    /// What to inspect: `/`, a directory, a tar, `-`, `ssh://[user@]host[:port]`
     #[arg(value_name = "ROOT")]
     pub(crate) roots: Vec<String>,
+    /// More roots from a file, one a line; what follows a `#` is a comment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) targets: Option<PathBuf>,
     /// The compiled advisory file to hold the packages against
     #[arg(long, value_name = "FILE")]
     pub(crate) advisories: Option<PathBuf>,
@@ -89,6 +97,43 @@ pub(crate) struct Inspect {
     /// Give up on a root after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) ssh: OverSsh,
+}
+
+/// How servers are reached over SSH.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OverSsh {
+    /// Read what needs root through `sudo -n` on the server
+    #[arg(long)]
+    pub(crate) sudo: bool,
+    /// The configuration of ssh, instead of your own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_config: Option<PathBuf>,
+    /// How many servers are asked at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) parallel: u16,
+}
+
+/// Print what lets a key inspect a server over SSH, and do nothing else there.
+///
+/// The first line goes into ~/.ssh/authorized_keys of the account on the server: with it, the key runs the one constant
+/// script and nothing else. With --sudo the script reads as root, and a second line, for a file in /etc/sudoers.d, allows
+/// that one command.
+#[derive(Args, Debug)]
+pub(crate) struct SshKey {
+    /// The public key, as a file (id_ed25519.pub); without it the place is left open
+    #[arg(value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Read as root, through sudo
+    #[arg(long)]
+    pub(crate) sudo: bool,
+    /// The account on the server, for the line of sudoers
+    #[arg(long, value_name = "NAME", default_value = "muster")]
+    pub(crate) user: String,
+    /// Print the script alone, as it is run
+    #[arg(long, conflicts_with_all = ["key", "sudo"])]
+    pub(crate) script: bool,
 }
 
 /// Tell a server's owner what a finding means and what to type.
@@ -103,7 +148,7 @@ pub(crate) struct Explain {
     /// What to explain
     #[arg(value_name = "FINDING")]
     pub(crate) finding: String,
-    /// Where: `/`, a directory, a tar, `-`; the running system without it
+    /// Where: `/`, a directory, a tar, `-`, `ssh://[user@]host[:port]`; the running system without it
     #[arg(value_name = "ROOT")]
     pub(crate) root: Option<String>,
     /// The compiled advisory file to hold the packages against
@@ -124,6 +169,8 @@ pub(crate) struct Explain {
     /// Give up on the root after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) ssh: OverSsh,
 }
 
 impl Explain {
@@ -131,6 +178,7 @@ impl Explain {
     pub(crate) fn inspect(&self) -> Inspect {
         Inspect {
             roots: self.root.clone().into_iter().collect(),
+            targets: None,
             advisories: self.advisories.clone(),
             advisories_key: self.advisories_key.clone(),
             format: Format::Table,
@@ -139,6 +187,7 @@ impl Explain {
             why: None,
             live_proc: self.live_proc,
             timeout: self.timeout,
+            ssh: self.ssh.clone(),
         }
     }
 }

@@ -21,6 +21,24 @@ impl Progress {
         Self(bar)
     }
 
+    /// Begins one over so many servers.
+    pub(crate) fn count(total: u64) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new(total);
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} servers {wide_msg}");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// Does something that writes to the terminal too.
+    pub(crate) fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.0.suspend(work)
+    }
+
     /// Begins one for work whose size is not known.
     pub(crate) fn files() -> Self {
         let bar = if std::io::stderr().is_terminal() {

@@ -55,6 +55,11 @@ fn versions() {
 }
 
 #[test]
+fn answers_over_ssh() {
+    replay("fuzz/corpus/answer", entries::answer);
+}
+
+#[test]
 fn sections() {
     replay("fuzz/corpus/section", entries::section);
 }

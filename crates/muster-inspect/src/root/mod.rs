@@ -1,5 +1,6 @@
 //! Where facts are read from: one face for the live system, a mounted directory and a tar.
 
+mod collected;
 mod declared;
 mod directory;
 mod tar;
@@ -11,6 +12,8 @@ use std::io::{self, Read, Seek};
 use muster_core::fact::{Obstacle, Reading};
 use muster_core::time::Instant;
 
+pub(crate) use collected::is_everything;
+pub use collected::{Answer, Collected, NotWhole, command, key_line, script, sudoers_line};
 pub use declared::Declared;
 pub(crate) use declared::Pattern;
 pub use directory::Directory;

@@ -1,25 +1,27 @@
 //! `muster inspect`: which security patches does a server miss?
 
+mod over_ssh;
+
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use muster_core::fact::Facts;
 use muster_core::time::Instant;
 use muster_inspect::{Options, Target};
 use muster_match::AdvisoryFile;
+use muster_net::ssh::Destination;
 
 use super::Answer;
 use crate::advisories;
 use crate::args::{Format, Inspect, environment};
 use crate::output;
+use crate::output::servers::Server;
+use crate::progress::Progress;
 use crate::report::{Question, Report};
 
 pub(crate) fn run(asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
     let file = advisory_file(asked)?;
-    let roots: Vec<&str> = if asked.roots.is_empty() {
-        vec!["/"]
-    } else {
-        asked.roots.iter().map(String::as_str).collect()
-    };
+    let roots = roots(asked)?;
     if roots.len() > 1 && asked.format != Format::Table && asked.format != Format::Ndjson {
         bail!(
             "{} roots give as many answers: inspect them one at a time, or with --format ndjson or table",
@@ -29,12 +31,111 @@ pub(crate) fn run(asked: &Inspect, now: Instant) -> anyhow::Result<Answer> {
     if asked.why.is_some() && asked.format != Format::Table {
         bail!("--why explains a finding in words: ask it without --format");
     }
+    let is_fleet = roots.len() > 1
+        && (asked.targets.is_some() || roots.iter().any(|root| over_ssh::is_named(root)));
+    if is_fleet && asked.why.is_none() {
+        return fleet(&roots, file.as_ref(), asked, now);
+    }
     let mut answer = Answer::Good;
-    for root in roots {
+    for root in &roots {
         let one = inspect(root, file.as_ref(), asked, now)?;
         answer = if one == Answer::Owed { one } else { answer };
     }
     Ok(answer)
+}
+
+/// Returns what is to be inspected, each once.
+fn roots(asked: &Inspect) -> anyhow::Result<Vec<String>> {
+    /// Bytes of a list of targets.
+    const MAX_LIST: u64 = 16 << 20;
+    let mut roots = asked.roots.clone();
+    if let Some(path) = &asked.targets {
+        let reading = || format!("reading the targets {}", path.display());
+        if std::fs::metadata(path).with_context(reading)?.len() > MAX_LIST {
+            bail!("{} is too large for a list of targets", path.display());
+        }
+        let text = std::fs::read_to_string(path).with_context(reading)?;
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        roots.extend(lines.filter(|line| !line.is_empty()).map(str::to_owned));
+        if roots.is_empty() {
+            bail!("{} names no target", path.display());
+        }
+    }
+    if roots.is_empty() {
+        roots.push("/".to_owned());
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    if asked.targets.is_some() {
+        roots.retain(|root| seen.insert(root.clone()));
+    }
+    // A name that no client may be given is refused before any server is asked.
+    for root in roots.iter().filter(|root| over_ssh::is_named(root)) {
+        root.parse::<Destination>()?;
+    }
+    Ok(roots)
+}
+
+/// Inspects many servers: those over SSH side by side, each answer judged and given back before the next.
+fn fleet(
+    roots: &[String],
+    file: Option<&AdvisoryFile>,
+    asked: &Inspect,
+    now: Instant,
+) -> anyhow::Result<Answer> {
+    let mut servers: Vec<Server> = Vec::new();
+    let mut failure = None;
+    let progress = Progress::count(roots.len() as u64);
+    let mut take = |root: &str, report: anyhow::Result<Report>| {
+        let written = report.and_then(|report| {
+            if asked.format == Format::Ndjson {
+                progress.aside(|| output::write(&report, asked.format, asked.all))?;
+            }
+            Ok(Server::of(&report, asked.strict))
+        });
+        match written {
+            Ok(server) => servers.push(server),
+            Err(error) if is_broken_pipe(&error) => failure = Some(error),
+            Err(error) => {
+                let why = output::in_one_line(&error);
+                servers.push(Server::failed(root, &why));
+                progress.aside(|| output::note(&why));
+            }
+        }
+        progress.at(servers.len() as u64);
+    };
+    for root in roots.iter().filter(|root| !over_ssh::is_named(root)) {
+        take(root, report(root, file, asked, now));
+    }
+    let over: Vec<&str> =
+        roots.iter().map(String::as_str).filter(|root| over_ssh::is_named(root)).collect();
+    over_ssh::ask(&over, asked, &mut |root, facts| {
+        take(root, facts.and_then(|facts| judge(root, facts, file, asked, now)));
+    })?;
+    progress.end();
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if asked.format == Format::Table {
+        output::servers::write(&mut servers)?;
+    }
+    let failed: Vec<&str> =
+        servers.iter().filter(|s| s.is_failed()).map(|server| server.root.as_str()).collect();
+    if !failed.is_empty() {
+        output::note(&format!(
+            "{} of {} could not be inspected: {}",
+            failed.len(),
+            servers.len(),
+            failed.join(" ")
+        ));
+        return Ok(Answer::Unanswered);
+    }
+    Ok(if servers.iter().any(|s| s.is_owed) { Answer::Owed } else { Answer::Good })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Opens the advisory file to judge by, which must bear the signature of the key that was named.
@@ -53,18 +154,41 @@ pub(super) fn report(
     asked: &Inspect,
     now: Instant,
 ) -> anyhow::Result<Report> {
-    let target = Target::parse(root.as_ref())?;
-    let options = Options {
+    let facts = if over_ssh::is_named(root) {
+        over_ssh::one(root, asked)?
+    } else {
+        let target = Target::parse(root.as_ref())?;
+        muster_inspect::inspect(&target, &options(asked))
+            .with_context(|| format!("inspecting {root}"))?
+    };
+    judge(root, facts, file, asked, now)
+}
+
+/// Returns how a root is inspected.
+fn options(asked: &Inspect) -> Options {
+    Options {
         live_proc: asked.live_proc,
         timeout: std::time::Duration::from_secs(asked.timeout.into()),
-    };
-    let facts =
-        muster_inspect::inspect(&target, &options).with_context(|| format!("inspecting {root}"))?;
+    }
+}
+
+/// Judges what was learned of a root.
+fn judge(
+    root: &str,
+    facts: Facts,
+    file: Option<&AdvisoryFile>,
+    asked: &Inspect,
+    now: Instant,
+) -> anyhow::Result<Report> {
     Report::of(
         root.to_owned(),
         facts,
         file,
-        Question { now, all: asked.all, of_several: asked.roots.len() > 1 },
+        Question {
+            now,
+            all: asked.all,
+            of_several: asked.roots.len() > 1 || asked.targets.is_some(),
+        },
     )
     .map_err(|error| advisories::named(file.map_or(Path::new(""), AdvisoryFile::path), error))
 }

@@ -4,6 +4,7 @@ mod advisory;
 mod explain;
 mod feed;
 mod inspect;
+mod ssh_key;
 mod version;
 
 use std::io::Write as _;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Answer> {
         }
         Command::Feed(Feed::Diff { old, new, format }) => feed::diff(&old, &new, format),
         Command::Feed(Feed::Pull(pull)) => feed::pull(&pull, clock::now(told)),
+        Command::SshKey(asked) => ssh_key::run(&asked),
         Command::Advisory(advisory) => advisory::run(&advisory),
         Command::Version(Version::Compare { scheme, a, b }) => {
             version::compare(scheme, &a, b.as_deref())

@@ -7,6 +7,7 @@ pub(crate) mod json;
 pub(crate) mod openvex;
 pub(crate) mod purl;
 pub(crate) mod sarif;
+pub(crate) mod servers;
 pub(crate) mod table;
 pub(crate) mod why;
 
@@ -32,6 +33,11 @@ pub(crate) fn complain(error: &anyhow::Error) {
     if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
         return;
     }
+    note(&in_one_line(error));
+}
+
+/// Returns an error with its causes.
+pub(crate) fn in_one_line(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         // Some errors tell their cause themselves.
@@ -40,7 +46,7 @@ pub(crate) fn complain(error: &anyhow::Error) {
             text += &cause;
         }
     }
-    note(&text);
+    text
 }
 
 /// Returns the standard output for data, without the library's search for line ends.

@@ -23,7 +23,7 @@ fn what_is_not_a_root_is_refused_with_what_to_do() {
         run_bounded(&["inspect", &folder.text(name)]).refused(words);
     }
     run_bounded(&["inspect", "/dev/null"]).refused(&["device"]);
-    run(&["inspect", "ssh://web1.example.org"]).refused(&["ssh://web1.example.org"]);
+    run(&["inspect", "ssh://web1.example.org/x"]).refused(&["ssh://web1.example.org/x"]);
     run(&["inspect", "--", "-oProxyCommand=x"]).refused(&["-oProxyCommand=x"]);
     assert!(run_fed(&["inspect", "-"], b"").is(2).err.starts_with("muster: "));
     assert!(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::runs::{Folder, run};
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["inspect"],
     &["explain"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["feed", "show"],
     &["feed", "diff"],
     &["feed", "pull"],
+    &["ssh-key"],
     &["advisory"],
     &["version"],
     &["version", "compare"],

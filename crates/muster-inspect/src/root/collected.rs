@@ -1,0 +1,462 @@
+//! What the script brought from a server reached over SSH: names and kinds as lines, `/proc` as lines, the files as a tar.
+//!
+//! The answer has a start mark, behind whatever a server says at a login, and an end mark, each with the length of the
+//! lines: an answer without both is not whole and is not used. Links were followed there. What was refused there is
+//! unknown here; what was not asked for is not there. The grammar is in docs/reference/ssh-script.md.
+
+mod script;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use muster_core::fact::{Obstacle, Reading};
+use muster_core::time::Instant;
+
+use super::declared::{Pattern, components};
+use super::{
+    Content, Entry, EntryKind, MAX_ENTRIES, NotTar, Root, Tar, crowded, no_file, obstacle,
+};
+
+pub(crate) use script::is_everything;
+pub use script::{command, script};
+
+/// Bytes that a server may say before the start mark and after the end mark.
+const MAX_NOISE: usize = 64 << 10;
+/// Bytes of the lines.
+const MAX_LINES: u64 = 24 << 20;
+/// Names in the lines.
+const MAX_NODES: usize = 300_000;
+
+const START: &[u8] = b"\nmuster answers 1 ";
+const END: &[u8] = b"\nmuster has answered 1 ";
+
+/// What obstacles call the answer itself.
+const ANSWER: &str = "the answer over SSH";
+
+/// Returns the line of `authorized_keys` that lets a key do this and nothing else.
+pub fn key_line(key: &str, sudo: bool) -> String {
+    let command = command(sudo).replace('"', "\\\"");
+    format!("restrict,command=\"{command}\" {key}")
+}
+
+/// Returns the line of `sudoers` that lets a user do this without a password.
+pub fn sudoers_line(user: &str) -> String {
+    let mut escaped = String::new();
+    for c in script().chars() {
+        // sudoers(5): its own separators, and the characters that fnmatch(3) gives a meaning.
+        if "\\,:=#*?[]!".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    format!("{user} ALL=(root) NOPASSWD: /bin/sh -c {escaped}")
+}
+
+/// A whole answer: its lines, and the tar behind them.
+#[derive(Debug)]
+pub struct Answer {
+    lines: File,
+    start: u64,
+    length: u64,
+    tar: File,
+}
+
+/// Why an answer cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotWhole {
+    /// The script never began.
+    #[error("the script did not begin to answer: is there a shell behind this account?")]
+    NoStart,
+    /// The connection ended before the script.
+    #[error("its answer is not whole: it was cut off, or is not that of the script")]
+    Cut,
+    /// This machine's own failure.
+    #[error("its answer could not be kept here")]
+    Kept,
+}
+
+impl Answer {
+    /// Finds the marks in what a server wrote. The tar is copied to `tar`, an empty file that nobody else writes.
+    pub fn find(answer: File, mut tar: File) -> Result<Self, NotWhole> {
+        let size = answer.metadata().map_err(|_| NotWhole::Kept)?.len();
+        let head = piece(&answer, 0, MAX_NOISE)?;
+        // Nothing but the mark may come first.
+        let first = head.strip_prefix(START.get(1..).unwrap_or_default()).map(|rest| (0, rest));
+        let (at, rest) = first
+            .or_else(|| {
+                let at = memchr::memmem::find(&head, START)?;
+                Some((at + 1, head.get(at + START.len()..)?))
+            })
+            .ok_or(NotWhole::NoStart)?;
+        let (length, digits) = number(rest).ok_or(NotWhole::Cut)?;
+        let start = (at + START.len() - 1 + digits + 1) as u64;
+        if length > MAX_LINES {
+            return Err(NotWhole::Cut);
+        }
+        let from = size.saturating_sub(MAX_NOISE as u64);
+        let tail = piece(&answer, from, MAX_NOISE)?;
+        let end = memchr::memmem::rfind(&tail, END).ok_or(NotWhole::Cut)?;
+        let told = tail.get(end + END.len()..).and_then(number).ok_or(NotWhole::Cut)?;
+        let (tar_from, tar_to) = (start + length + 1, from + end as u64);
+        if told.0 != length || tar_from > tar_to {
+            return Err(NotWhole::Cut);
+        }
+        let mut source = &answer;
+        source.seek(SeekFrom::Start(tar_from)).map_err(|_| NotWhole::Kept)?;
+        io::copy(&mut source.take(tar_to - tar_from), &mut tar).map_err(|_| NotWhole::Kept)?;
+        tar.flush().map_err(|_| NotWhole::Kept)?;
+        Ok(Self { lines: answer, start, length, tar })
+    }
+
+    /// Returns the descriptors behind it.
+    pub(crate) fn files(&self) -> [&File; 2] {
+        [&self.lines, &self.tar]
+    }
+}
+
+fn piece(file: &File, from: u64, most: usize) -> Result<Vec<u8>, NotWhole> {
+    let mut bytes = vec![0; most];
+    let mut length = 0;
+    while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
+        match file.read_at(room, from.saturating_add(length as u64)) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(NotWhole::Kept),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// Reads a number that a line break ends, and how many digits it has.
+fn number(bytes: &[u8]) -> Option<(u64, usize)> {
+    let end = bytes.iter().take(12).position(|b| *b == b'\n')?;
+    let digits = std::str::from_utf8(bytes.get(..end)?).ok()?;
+    Some((digits.parse().ok()?, end))
+}
+
+/// What a server answered, as a root.
+pub struct Collected {
+    nodes: BTreeMap<String, Node>,
+    /// What the links lead to, as it was found there.
+    leads_to: HashMap<String, String>,
+    processes: BTreeMap<String, Told>,
+    tar: Tar,
+    is_root: bool,
+    obstacles: Vec<Obstacle>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Directory,
+    /// One that may not be looked into.
+    Closed,
+    File,
+    /// A file that may not be read.
+    Refused,
+    /// A name, without what the file says.
+    Name,
+    Link,
+    Special,
+}
+
+/// What was told of a path in `/proc`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Told {
+    /// That it is there.
+    #[default]
+    Nothing,
+    Lines(Vec<u8>),
+    Link(String),
+}
+
+impl Collected {
+    /// Reads the answer. `time` is how long its tar may take.
+    pub fn read(answer: &Answer, time: Duration) -> Result<Self, NotTar> {
+        let most = usize::try_from(answer.length).unwrap_or(usize::MAX);
+        let lines =
+            piece(&answer.lines, answer.start, most).map_err(|error| NotTar(error.to_string()))?;
+        let everything = vec![vec![Pattern::new("/**")]];
+        let tar = if answer.tar.metadata().is_ok_and(|m| m.len() > 0) {
+            Tar::read(&answer.tar, &everything, true, time)?
+        } else {
+            return Err(NotTar(String::from("it brought no file at all")));
+        };
+        Ok(Self::of(&lines, tar))
+    }
+
+    fn of(lines: &[u8], mut tar: Tar) -> Self {
+        let obstacles = tar.take_obstacles();
+        let mut this = Self {
+            nodes: BTreeMap::new(),
+            leads_to: HashMap::new(),
+            processes: BTreeMap::new(),
+            tar,
+            is_root: false,
+            obstacles,
+        };
+        let (mut is_proc, mut odd, mut link) = (false, 0_u32, None);
+        for line in lines.split(|b| *b == b'\n') {
+            if is_proc {
+                this.take_of_proc(line);
+                continue;
+            }
+            match line {
+                b"p" => is_proc = true,
+                b"o" => odd += 1,
+                line => this.take(line, &mut link),
+            }
+            if this.nodes.len() > MAX_NODES {
+                this.obstacles.push(Obstacle::new(ANSWER, "has more names than are kept"));
+                break;
+            }
+        }
+        if odd > 0 {
+            let why = format!("leaves out {odd} names with a line break in them");
+            this.obstacles.push(Obstacle::new(ANSWER, why));
+        }
+        this
+    }
+
+    /// Takes a line about a file.
+    fn take(&mut self, line: &[u8], link: &mut Option<String>) {
+        let Some((tag, path)) = line.split_first_chunk::<2>() else { return };
+        let Ok(path) = std::str::from_utf8(path) else { return };
+        let path = components(path).collect::<Vec<_>>().join("/");
+        let (node, is_target) = match tag {
+            b"u " => {
+                self.is_root = path == "0";
+                return;
+            }
+            b"d " | b"D " => (Node::Directory, *tag == *b"D "),
+            b"R " => (Node::Closed, false),
+            b"f " => (Node::File, false),
+            b"c " => (Node::File, true),
+            b"r " => (Node::Refused, true),
+            b"n " => (Node::Name, false),
+            b"s " => (Node::Special, false),
+            b"l " => {
+                self.nodes.insert(path.clone(), Node::Link);
+                *link = Some(path);
+                return;
+            }
+            _ => return,
+        };
+        if let Some(link) = link.take().filter(|_| is_target) {
+            self.leads_to.insert(link, path.clone());
+        }
+        // What one inspector wants the name of, another may want to read.
+        let known = self.nodes.entry(path).or_insert(node);
+        if matches!((*known, node), (Node::Name, _) | (Node::Directory, Node::Closed)) {
+            *known = node;
+        }
+    }
+
+    /// Takes a line about a process, or of one of its files.
+    fn take_of_proc(&mut self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        if text.starts_with('l') {
+            let Some(at) = text.find(" /proc/") else { return };
+            let said = text.get(at + 1..).and_then(|rest| rest.split_once(" -> "));
+            let Some((path, target)) = said else { return };
+            let told = Told::Link(target.to_owned());
+            self.processes.insert(path.trim_start_matches('/').to_owned(), told);
+            return;
+        }
+        if !text.starts_with("/proc/") {
+            return;
+        }
+        let Some(colon) = line.iter().position(|b| *b == b':') else {
+            if self.processes.len() < MAX_NODES {
+                self.processes.entry(text.trim_start_matches('/').to_owned()).or_default();
+            }
+            return;
+        };
+        let (path, content) = line.split_at(colon);
+        let path = String::from_utf8_lossy(path).trim_start_matches('/').to_owned();
+        let Some(told) = self.processes.get_mut(&path) else { return };
+        if matches!(told, Told::Nothing) {
+            *told = Told::Lines(Vec::new());
+        }
+        if let Told::Lines(lines) = told {
+            // The script cannot carry a zero, and sends a one.
+            lines.extend(content.iter().skip(1).map(|b| if *b == 1 { 0 } else { *b }));
+            lines.push(b'\n');
+        }
+    }
+
+    pub(crate) fn take_obstacles(&mut self) -> Vec<Obstacle> {
+        std::mem::take(&mut self.obstacles)
+    }
+
+    pub(crate) fn incomplete(&self) -> Option<&Obstacle> {
+        self.tar.incomplete()
+    }
+
+    /// Says what of a path that is not among the names.
+    fn missing<T>(&self, path: &str) -> Reading<T> {
+        let mut above = path;
+        loop {
+            if self.nodes.get(above) == Some(&Node::Closed) {
+                return Reading::Unknown(needs_root(path));
+            }
+            match above.rsplit_once('/') {
+                Some((rest, _)) => above = rest,
+                None => return Reading::Absent,
+            }
+        }
+    }
+
+    fn open_of_proc(&self, path: &str) -> Reading<Box<dyn Content>> {
+        match self.processes.get(path) {
+            Some(Told::Lines(lines)) => Reading::Found(Box::new(Lines(Cursor::new(lines.clone())))),
+            Some(Told::Nothing) if self.is_root => {
+                Reading::Found(Box::new(Lines(Cursor::new(Vec::new()))))
+            }
+            Some(Told::Nothing) => Reading::Unknown(needs_root(path)),
+            Some(Told::Link(_)) => Reading::Unknown(no_file(path, "a link of /proc")),
+            None => Reading::Absent,
+        }
+    }
+}
+
+fn needs_root(path: &str) -> Obstacle {
+    obstacle(
+        path,
+        "cannot be read: permission denied; it needs root: inspect with --sudo, or as root",
+    )
+}
+
+fn joined(path: &str) -> String {
+    components(path).collect::<Vec<_>>().join("/")
+}
+
+/// Adds the entries that the names of a tree have right below a directory.
+fn below<'a, T: 'a>(
+    names: impl Iterator<Item = (&'a String, &'a T)>,
+    prefix: &str,
+    kind: impl Fn(&T) -> EntryKind,
+) -> Option<Vec<Entry>> {
+    let mut entries: BTreeMap<String, EntryKind> = BTreeMap::new();
+    for (name, node) in names.take_while(|(name, _)| name.starts_with(prefix)) {
+        let rest = name.get(prefix.len()..).unwrap_or_default();
+        if rest.is_empty() {
+            continue;
+        }
+        match rest.split_once('/') {
+            Some((name, _)) => entries.entry(name.to_owned()).or_insert(EntryKind::Directory),
+            None => entries.entry(rest.to_owned()).or_insert(kind(node)),
+        };
+        if entries.len() > MAX_ENTRIES {
+            return None;
+        }
+    }
+    Some(entries.into_iter().map(|(name, kind)| Entry { name, kind }).collect())
+}
+
+impl Root for Collected {
+    fn live(&self) -> bool {
+        true
+    }
+
+    fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
+        let name = joined(path);
+        if name.starts_with("proc/") {
+            return self.open_of_proc(&name);
+        }
+        let real = match self.nodes.get(&name) {
+            Some(Node::Link) => match self.leads_to.get(&name) {
+                Some(target) => target,
+                None => return Reading::Absent,
+            },
+            Some(_) => &name,
+            None => return self.missing(&name),
+        };
+        match self.nodes.get(real) {
+            Some(Node::File) => match self.tar.open(real) {
+                Reading::Absent => Reading::Unknown(obstacle(
+                    path,
+                    "was there, and was gone when it was to be sent; inspect again",
+                )),
+                there => there,
+            },
+            Some(Node::Refused) => Reading::Unknown(needs_root(&name)),
+            Some(Node::Directory | Node::Closed) => Reading::Unknown(no_file(path, "a directory")),
+            Some(Node::Special) => Reading::Unknown(no_file(path, "a device, a FIFO or a socket")),
+            Some(Node::Name | Node::Link) => {
+                Reading::Unknown(obstacle(path, "was not asked for over SSH"))
+            }
+            None => self.missing(real),
+        }
+    }
+
+    fn list(&self, path: &str) -> Reading<Vec<Entry>> {
+        let name = joined(path);
+        let prefix = if name.is_empty() { String::new() } else { format!("{name}/") };
+        let entries = if name == "proc" || name.starts_with("proc/") {
+            below(self.processes.range(prefix.clone()..), &prefix, |told| match told {
+                Told::Link(_) => EntryKind::Link,
+                Told::Nothing | Told::Lines(_) => EntryKind::File,
+            })
+        } else {
+            below(self.nodes.range(prefix.clone()..), &prefix, |node| match node {
+                Node::Directory | Node::Closed => EntryKind::Directory,
+                Node::File | Node::Refused | Node::Name => EntryKind::File,
+                Node::Link => EntryKind::Link,
+                Node::Special => EntryKind::Special,
+            })
+        };
+        let Some(entries) = entries else { return Reading::Unknown(crowded(path)) };
+        match self.nodes.get(&name) {
+            Some(Node::Closed) => Reading::Unknown(needs_root(&name)),
+            Some(Node::Directory) => Reading::Found(entries),
+            _ if !entries.is_empty() => Reading::Found(entries),
+            _ => self.missing(&name),
+        }
+    }
+
+    fn link(&self, path: &str) -> Reading<String> {
+        let name = joined(path);
+        if name.starts_with("proc/") {
+            return match self.processes.get(&name) {
+                Some(Told::Link(target)) => Reading::Found(target.clone()),
+                Some(_) if !self.is_root => Reading::Unknown(needs_root(&name)),
+                Some(_) | None => Reading::Absent,
+            };
+        }
+        match self.nodes.get(&name) {
+            Some(Node::Link) => self.tar.link(&name),
+            Some(_) => Reading::Absent,
+            None => self.missing(&name),
+        }
+    }
+}
+
+/// The lines of a file of `/proc`.
+struct Lines(Cursor<Vec<u8>>);
+
+impl Read for Lines {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Seek for Lines {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+impl Content for Lines {
+    fn size(&self) -> u64 {
+        self.0.get_ref().len() as u64
+    }
+
+    fn modified(&self) -> Option<Instant> {
+        None
+    }
+}

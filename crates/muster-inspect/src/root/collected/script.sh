@@ -1,0 +1,128 @@
+# What runs on a server that is inspected over SSH. POSIX sh, for dash, busybox and bash alike; it reads, and writes nothing but
+# its answer. Its lines are joined into one (see script.rs), so: no quotes of the single kind, and each line is whole.
+exec 2>/dev/null
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+LC_ALL=C
+export PATH LC_ALL
+umask 077
+cd /
+N=$(printf "\nx")
+N=${N%x}
+# u PATH: the nearest directory above that is there; one that may not be looked into is told.
+u() {
+while :; do
+case $1 in /*/*) set -- "${1%/*}";; *) return;; esac
+if [ -d "$1" ]; then
+if [ -r "$1" ] && [ -x "$1" ]; then :; else printf "R %s\n" "$1"; fi
+return
+fi
+done
+}
+# d PATH: a directory.
+d() {
+if [ -r "$1" ] && [ -x "$1" ]; then printf "d %s\n" "$1"; else printf "R %s\n" "$1"; fi
+}
+# t PATH: what a link leads to.
+t() {
+T=$(readlink -f "$1")
+if [ -f "$T" ]; then
+if [ -r "$T" ]; then printf "c %s\n" "$T"; else printf "r %s\n" "$T"; fi
+elif [ -d "$T" ]; then printf "D %s\n" "$T"
+else
+u "$T"
+fi
+}
+# k PATH: a name, without what is in it.
+k() {
+case $1 in *"$N"*) printf "o\n"; return;; esac
+if [ -L "$1" ]; then printf "l %s\n" "$1"
+elif [ -d "$1" ]; then printf "D %s\n" "$1"
+elif [ -f "$1" ]; then printf "n %s\n" "$1"
+elif [ -e "$1" ]; then printf "s %s\n" "$1"
+fi
+}
+# e PATH...: files with what is in them.
+e() {
+for p do
+case $p in *"$N"*) printf "o\n"; continue;; esac
+if [ -L "$p" ]; then printf "l %s\n" "$p"; t "$p"
+elif [ -f "$p" ]; then
+if [ -r "$p" ]; then printf "f %s\n" "$p"; else printf "r %s\n" "$p"; fi
+elif [ -d "$p" ]; then printf "D %s\n" "$p"
+elif [ -e "$p" ]; then printf "s %s\n" "$p"
+else
+u "$p"
+fi
+done
+}
+# g PATH...: the directories in which names are looked for.
+g() {
+for p do
+if [ -d "$p" ]; then d "$p"; else u "$p"; fi
+done
+}
+# n PATH...: the names in directories.
+n() {
+for p do
+if [ -L "$p" ]; then printf "l %s\n" "$p"; fi
+if [ -d "$p" ]; then
+d "$p"
+for c in "$p"/* "$p"/.[!.]* "$p"/..?*; do k "$c"; done
+else
+u "$p"
+fi
+done
+}
+# b PATH: everything below.
+b() {
+if [ -d "$1" ] && [ ${#1} -lt 1000 ]; then
+d "$1"
+for c in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+if [ -L "$c" ]; then e "$c"
+elif [ -d "$c" ]; then b "$c"
+elif [ -e "$c" ]; then e "$c"
+fi
+done
+else
+u "$1"
+fi
+}
+# x: the mount points of local disks.
+x() {
+while read -r a m f r; do
+case $f in ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs|overlay|vfat|bcachefs) printf "%s\n" "$m";; esac
+done < /proc/mounts
+}
+# y ABOVE NAME PATH: what lies anywhere below, on local disks.
+y() {
+{
+printf "%s\n" "$1"
+x | while read -r m; do
+case $m in "${1%/}"/?*) printf "%s\n" "$m";; esac
+done
+} | while read -r m; do find "$m" -xdev -name "$2" -path "$3"; done | while IFS= read -r p; do e "$p"; done
+}
+# w PATH...: files of /proc: their size is not known before they are read, so they come as lines.
+w() {
+for p do
+if [ -L "$p" ] || [ -e "$p" ]; then printf "%s\n" "$p"; fi
+done
+}
+A=$(
+printf "u %s\n" "$(id -u)"
+@WANTED@
+)
+P=$(
+@PROC@
+)
+L=$(printf "%s\n" "$P" | grep -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" | xargs ls -ldn | grep -v "/fd/[0-9]* -> [^s]")
+M=$(printf "%s\n" "$P" | grep -e "/maps$" | xargs grep -aHs -e "(deleted)" -e "^[^ ]* ..x" /dev/null)
+F=$(printf "%s\n" "$P" | grep -v -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" -e "/maps$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
+A=$A${N}p$N$P$N$L$N$M$N$F
+printf "\nmuster answers 1 %s\n%s\n" "${#A}" "$A"
+C=$(printf "%s\n" "$A" | sed -n -e "/^p$/q" -e "s,^[flc] /,./,p" | sort -u)
+case $(tar --version) in
+*GNU*) printf "%s\n" "$C" | tar -c --no-unquote -f - -T -;;
+*) set -f; IFS=$N; tar -c -f - $C;;
+esac
+printf "\nmuster has answered 1 %s\n" "${#A}"

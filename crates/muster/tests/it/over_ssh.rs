@@ -1,0 +1,337 @@
+//! Servers over SSH: a real sshd on loopback with keys and configuration of its own, and a client that lies.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::runs::{self, Folder, NOW, Ran, finished, muster, not_run, run};
+
+const SSHD: &str = "/usr/sbin/sshd";
+
+/// An sshd on loopback, and a configuration of ssh that knows it.
+struct Sshd {
+    folder: Folder,
+    child: Child,
+    port: u16,
+}
+
+impl Sshd {
+    /// Starts one whose sessions all run `forced`, where there is one; nothing where none is installed.
+    fn start(forced: Option<&str>) -> Option<Self> {
+        Self::start_with(forced, None)
+    }
+
+    /// Starts one that takes the key with this line of `authorized_keys`, made from the public key.
+    fn start_with(forced: Option<&str>, line: Option<&dyn Fn(&str) -> String>) -> Option<Self> {
+        if !std::path::Path::new(SSHD).is_file() || !runs::has("ssh-keygen") || !runs::has("ssh") {
+            not_run("openssh-server");
+            return None;
+        }
+        let folder = Folder::new();
+        for key in ["host", "other", "id"] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f", &folder.text(key)])
+                .status()
+                .unwrap();
+            assert!(made.success());
+        }
+        let port = free_port();
+        let key = std::fs::read_to_string(folder.at("id.pub")).unwrap();
+        folder.write("authorized", line.map_or(key.clone(), |line| line(key.trim())));
+        let forced = forced.map_or(String::new(), |forced| format!("ForceCommand {forced}\n"));
+        folder.write(
+            "sshd_config",
+            format!(
+                "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nPidFile none\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n{forced}",
+                folder.text("host"),
+                folder.text("authorized"),
+            ),
+        );
+        let known = std::fs::read_to_string(folder.at("host.pub")).unwrap();
+        folder.write("known", format!("[127.0.0.1]:{port} {known}"));
+        folder.write(
+            "config",
+            format!(
+                "Host *\n IdentityFile {}\n IdentitiesOnly yes\n IdentityAgent none\n UserKnownHostsFile {}\n GlobalKnownHostsFile none\n StrictHostKeyChecking ask\n User {}\n",
+                folder.text("id"),
+                folder.text("known"),
+                user(),
+            ),
+        );
+        if user() == "root" {
+            // Where the package's own service never ran.
+            drop(std::fs::create_dir("/run/sshd"));
+        }
+        let mut child = Command::new(SSHD)
+            .args(["-D", "-e", "-f", &folder.text("sshd_config")])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("Server listening") {
+            line.clear();
+            assert!(said.read_line(&mut line).unwrap() > 0, "sshd ended: {line}");
+        }
+        child.stderr = Some(said.into_inner());
+        Some(Self { folder, child, port })
+    }
+
+    fn target(&self) -> String {
+        format!("ssh://127.0.0.1:{}", self.port)
+    }
+
+    fn config(&self) -> String {
+        self.folder.text("config")
+    }
+
+    fn inspect(&self, more: &[&str]) -> Ran {
+        let (target, config) = (self.target(), self.config());
+        let mut arguments = vec!["inspect", &target, "--ssh-config", &config, "--now", NOW];
+        arguments.extend(more);
+        run(&arguments)
+    }
+
+    /// Ends it, and returns what it had to say.
+    fn log(mut self) -> String {
+        self.child.kill().unwrap();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        log
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn user() -> String {
+    let said = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(said.stdout).unwrap().trim().to_owned()
+}
+
+/// What was learned, without the name by which it was asked.
+fn learned(ran: &Ran) -> Value {
+    let mut value = ran.json();
+    value["root"] = Value::Null;
+    value
+}
+
+/// This machine's own answer.
+fn local() -> Value {
+    let ran = run(&["inspect", "/", "--now", NOW, "--format", "json", "--all"]);
+    let mut value = learned(&ran);
+    in_words_of_ssh(&mut value);
+    value
+}
+
+/// Where root is needed, the way to it is another over SSH.
+fn in_words_of_ssh(value: &mut Value) {
+    let text = value.to_string().replace(
+        "permission denied; inspect as root",
+        "permission denied; it needs root: inspect with --sudo, or as root",
+    );
+    *value = serde_json::from_str(&text).unwrap();
+}
+
+#[test]
+fn over_ssh_a_server_tells_what_it_tells_on_the_spot() {
+    let Some(sshd) = Sshd::start(None) else { return };
+    let ran = sshd.inspect(&["--format", "json", "--all"]);
+    assert_eq!(ran.err, "");
+    assert_eq!(learned(&ran), local());
+    // One way there and back.
+    let log = sshd.log();
+    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
+    assert_eq!(log.matches("Starting session").count(), 1, "{log}");
+}
+
+#[test]
+fn every_shell_tells_the_same() {
+    for shell in ["dash", "bash", "busybox"] {
+        if !runs::has(shell) {
+            not_run(shell);
+            continue;
+        }
+        // As sshd itself hands a command to a login shell.
+        let shell = if shell == "busybox" { "busybox sh" } else { shell };
+        let forced = format!("exec {shell} -c \"$SSH_ORIGINAL_COMMAND\"");
+        let Some(sshd) = Sshd::start(Some(&forced)) else { return };
+        assert_eq!(learned(&sshd.inspect(&["--format", "json", "--all"])), local(), "{shell}");
+    }
+}
+
+#[test]
+fn noise_around_the_answer_is_no_part_of_it() {
+    let noise = "printf 'Welcome!\\nmuster answers 1 5\\nmuster has answered 1 5\\n'; seq 3000; sh -c \"$SSH_ORIGINAL_COMMAND\"; echo logout; echo >&2 bye";
+    let Some(sshd) = Sshd::start(Some(noise)) else { return };
+    let ran = sshd.inspect(&["--format", "json", "--all"]);
+    // A line that looks like the mark is believed to be it, and then nothing fits.
+    ran.refused(&["not whole"]);
+    let noise = "printf 'Welcome!\\033[2J'; seq 3000; sh -c \"$SSH_ORIGINAL_COMMAND\"; echo logout; echo >&2 bye";
+    let Some(sshd) = Sshd::start(Some(noise)) else { return };
+    assert_eq!(learned(&sshd.inspect(&["--format", "json", "--all"])), local());
+}
+
+#[test]
+fn what_goes_wrong_is_said_and_is_never_an_answer() {
+    for (forced, words) in [
+        (Some("sh -c \"$SSH_ORIGINAL_COMMAND\" | head -c 300000; kill -9 $PPID"), &["dropped"][..]),
+        (Some("sh -c \"$SSH_ORIGINAL_COMMAND\" | head -c 300000"), &["not whole"]),
+        (Some("exit 0"), &["shell"]),
+        (Some("echo This account is currently not available.; exit 1"), &["no shell"]),
+        (Some("exec yes"), &["inspecting"]),
+        (Some("exec sleep 60"), &["--timeout"]),
+        (Some("echo 'sudo: a password is required' >&2; exit 1"), &["sudo"]),
+    ] {
+        let Some(sshd) = Sshd::start(forced) else { return };
+        sshd.inspect(&["--timeout", "3", "--format", "json"])
+            .refused(words)
+            .refused(&[&sshd.target()]);
+    }
+    let Some(sshd) = Sshd::start(None) else { return };
+    let known = std::fs::read_to_string(sshd.folder.at("known")).unwrap();
+    sshd.folder.write("known", "");
+    sshd.inspect(&[]).refused(&["unknown host key"]);
+    let other = std::fs::read_to_string(sshd.folder.at("other.pub")).unwrap();
+    sshd.folder.write("known", format!("[127.0.0.1]:{} {other}", sshd.port));
+    sshd.inspect(&[]).refused(&["has changed"]);
+    sshd.folder.write("known", known).write("authorized", other);
+    sshd.inspect(&[]).refused(&["permission denied"]);
+    let nobody = format!("ssh://127.0.0.1:{}", free_port());
+    run(&["inspect", &nobody, "--ssh-config", &sshd.config()]).refused(&["refused", &nobody]);
+    run(&["inspect", "ssh://-oProxyCommand=id"]).refused(&["names no server"]);
+}
+
+#[test]
+fn a_key_that_may_do_nothing_else_does_this() {
+    let folder = Folder::new();
+    let line = move |key: &str| {
+        folder.write("key.pub", key);
+        run(&["ssh-key", &folder.text("key.pub")]).is(0).text().to_owned()
+    };
+    let Some(sshd) = Sshd::start_with(None, Some(&line)) else { return };
+    assert_eq!(learned(&sshd.inspect(&["--format", "json", "--all"])), local());
+    let other = Command::new("ssh")
+        .args(["-F", &sshd.config(), "-p", &sshd.port.to_string(), "127.0.0.1", "echo", "other"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(other.stdout.starts_with(b"\nmuster answers 1 "), "{other:?}");
+}
+
+#[test]
+fn many_servers_are_one_table_and_one_failure_is_one_line() {
+    let Some(sshd) = Sshd::start(None) else { return };
+    let root = crate::servers::debian();
+    let nobody = format!("ssh://127.0.0.1:{}", free_port());
+    sshd.folder.write("list", format!("# ours\n{}\n{nobody} # gone\n\n", sshd.target()));
+    let (list, config) = (sshd.folder.text("list"), sshd.config());
+    let ask = |format: &str| {
+        run(&[
+            "inspect",
+            &root.text(""),
+            "--targets",
+            &list,
+            "--ssh-config",
+            &config,
+            "--now",
+            NOW,
+            "--format",
+            format,
+        ])
+        .is(2)
+    };
+    let ran = ask("table");
+    assert!(ran.err.contains(&nobody) && ran.err.contains("1 of 3"), "{ran:?}");
+    let at = |name: &str| ran.text().find(name).unwrap_or_else(|| panic!("{name}: {ran:?}"));
+    assert!(at(&nobody) < at(&sshd.target()) && at(&nobody) < at(&root.text("")), "{ran:?}");
+    let ran = ask("ndjson");
+    let lines: Vec<Value> =
+        ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.is_object()));
+    assert!(ran.err.contains(&nobody), "{}", ran.err);
+    run(&["inspect", &nobody, &nobody, "--format", "json"]).refused(&["one at a time"]);
+    run(&["inspect", "--targets", "/nonexistent"]).refused(&["/nonexistent"]);
+    sshd.folder.write("list", "ssh://fine.example.org\nssh://-x\n");
+    run(&["inspect", "--targets", &list]).refused(&["names no server"]);
+}
+
+/// A folder with an `ssh` of our own.
+fn liar(script: &str) -> Folder {
+    let folder = Folder::new();
+    folder.write("ssh", format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(folder.at("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn inspect_with(folder: &Folder) -> Ran {
+    let path = std::env::var("PATH").unwrap_or_default();
+    finished(
+        muster()
+            .args(["inspect", "ssh://a@web1.example.org:2222", "--timeout", "5"])
+            .env("PATH", format!("{}:{path}", folder.path().display())),
+    )
+}
+
+#[test]
+fn a_client_is_asked_safely_and_not_believed() {
+    let folder =
+        liar("for a do printf '%s\\n' \"$a\"; done > \"$(dirname \"$0\")/asked\"; exit 255");
+    inspect_with(&folder).refused(&["ssh://a@web1.example.org:2222"]);
+    let asked = std::fs::read_to_string(folder.at("asked")).unwrap();
+    let asked: Vec<&str> = asked.lines().collect();
+    for option in
+        ["-a", "-x", "-T", "BatchMode=yes", "ClearAllForwardings=yes", "PermitLocalCommand=no"]
+    {
+        assert!(asked.contains(&option), "{option}: {asked:?}");
+    }
+    let end: Vec<&str> = asked.iter().rev().take(7).rev().copied().collect();
+    assert_eq!(end[..6], ["-p", "2222", "-l", "a", "--", "web1.example.org"]);
+    assert!(end[6].starts_with("exec /bin/sh -c '"), "{}", end[6]);
+
+    for script in [
+        "exit 0",
+        "head -c 1000000 /dev/urandom",
+        "printf '\\nmuster answers 1 '",
+        "printf '\\nmuster answers 1 99999999999\\n\\nmuster has answered 1 99999999999\\n'",
+        "printf '\\nmuster answers 1 3\\nu 0\\n\\nmuster has answered 1 3\\n'",
+        "printf '\\nmuster answers 1 3\\nu 0\\n'; head -c 10000 /dev/zero; printf '\\nmuster has answered 1 3\\n'",
+        "printf '\\nmuster answers 1 3\\nu 0\\n'; head -c 100000 /dev/urandom; printf '\\nmuster has answered 1 3\\n'",
+        "printf '\\nmuster answers 1 3\\nmuster has answered 1 3\\n'",
+        "kill -9 $$",
+    ] {
+        inspect_with(&liar(script)).refused(&["ssh://a@web1.example.org:2222"]);
+    }
+}
+
+#[test]
+fn the_page_tells_the_digest_of_the_script() {
+    use sha2::Digest as _;
+    let script = run(&["ssh-key", "--script"]).is(0);
+    let script = script.text().trim_end_matches('\n');
+    let digest: String = sha2::Sha256::digest(script).iter().map(|b| format!("{b:02x}")).collect();
+    let page =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/ssh-script.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    if std::env::var_os("MUSTER_BLESS").is_some() {
+        let at = text.find("SHA-256: `").expect("the page has a place for it") + 10;
+        let text = format!("{}{digest}{}", &text[..at], &text[at + 64..]);
+        std::fs::write(&page, text).unwrap();
+        return;
+    }
+    assert!(
+        text.contains(&digest),
+        "the script is now {digest}: MUSTER_BLESS=1 cargo test -p muster --test it digest"
+    );
+}
