@@ -324,7 +324,7 @@ fn is_shared_object(path: &[u8]) -> bool {
 
 /// Tells what an update may have brought from what programs make for themselves, as needrestart does.
 fn is_program(path: &[u8]) -> bool {
-    const NEVER: [&[u8]; 17] = [
+    const NEVER: [&[u8]; 16] = [
         b"/tmp/",
         b"/run/",
         b"/dev/",
@@ -341,7 +341,6 @@ fn is_program(path: &[u8]) -> bool {
         b"/var/lib/",
         b"/var/log/",
         b"/var/cache/",
-        b"/home/.cache/",
     ];
     if NEVER.iter().any(|folder| path.starts_with(folder)) {
         return false;
