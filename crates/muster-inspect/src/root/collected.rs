@@ -46,11 +46,15 @@ pub fn key_line(key: &str, sudo: bool) -> String {
 pub fn sudoers_line(user: &str) -> String {
     let mut escaped = String::new();
     for c in script().chars() {
-        // sudoers(5): its own separators, and the characters that fnmatch(3) gives a meaning.
-        if "\\,:=#*?[]!".contains(c) {
-            escaped.push('\\');
+        match c {
+            // Read twice: by the grammar of sudoers(5), then by fnmatch(3).
+            '\\' => escaped.push_str(r"\\\\"),
+            ',' | ':' | '=' | '#' | '*' | '?' | '[' | ']' | '!' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            c => escaped.push(c),
         }
-        escaped.push(c);
     }
     format!("{user} ALL=(root) NOPASSWD: /bin/sh -c {escaped}")
 }
@@ -458,5 +462,18 @@ impl Content for Lines {
 
     fn modified(&self) -> Option<Instant> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_sudoers_is_read_twice() {
+        let line = sudoers_line("muster");
+        assert!(line.starts_with("muster ALL=(root) NOPASSWD: /bin/sh -c exec 2>/dev/null; "));
+        assert!(line.contains(r#"N\=$(printf "\\\\nx")"#), "{line}");
+        assert!(line.contains(r"/.\[\!.\]\*"), "{line}");
     }
 }

@@ -70,13 +70,7 @@ impl Sshd {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("Server listening") {
-            line.clear();
-            assert!(said.read_line(&mut line).unwrap() > 0, "sshd ended: {line}");
-        }
-        child.stderr = Some(said.into_inner());
+        await_listening(&mut child);
         Some(Self { folder, child, port })
     }
 
@@ -109,6 +103,17 @@ impl Drop for Sshd {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Waits until an sshd says that it listens.
+fn await_listening(child: &mut Child) {
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Server listening") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "sshd ended: {line}");
+    }
+    child.stderr = Some(said.into_inner());
 }
 
 fn free_port() -> u16 {
@@ -259,7 +264,7 @@ fn many_servers_are_one_table_and_one_failure_is_one_line() {
     let ran = ask("ndjson");
     let lines: Vec<Value> =
         ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(!lines.is_empty() && lines.iter().all(|line| line.is_object()));
+    assert!(!lines.is_empty() && lines.iter().all(Value::is_object));
     assert!(ran.err.contains(&nobody), "{}", ran.err);
     run(&["inspect", &nobody, &nobody, "--format", "json"]).refused(&["one at a time"]);
     run(&["inspect", "--targets", "/nonexistent"]).refused(&["/nonexistent"]);
@@ -276,11 +281,13 @@ fn liar(script: &str) -> Folder {
 }
 
 fn inspect_with(folder: &Folder) -> Ran {
-    let path = std::env::var("PATH").unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.path().to_owned()).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(folders).unwrap();
     finished(
         muster()
             .args(["inspect", "ssh://a@web1.example.org:2222", "--timeout", "5"])
-            .env("PATH", format!("{}:{path}", folder.path().display())),
+            .env("PATH", path),
     )
 }
 
@@ -313,6 +320,25 @@ fn a_client_is_asked_safely_and_not_believed() {
     ] {
         inspect_with(&liar(script)).refused(&["ssh://a@web1.example.org:2222"]);
     }
+}
+
+#[test]
+fn sudo_understands_the_line_for_it() {
+    if !std::path::Path::new("/usr/sbin/visudo").is_file() {
+        not_run("sudo");
+        return;
+    }
+    let said = run(&["ssh-key", "--sudo", "--user", "web-admin"]).is(0);
+    let lines: Vec<&str> = said.text().lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with("restrict,command=\"exec sudo -n /bin/sh -c '"));
+    let folder = Folder::new();
+    folder.write("line", format!("{}\n", lines[1]));
+    let checked = Command::new("/usr/sbin/visudo").args(["-cf", &folder.text("line")]).output();
+    assert!(checked.unwrap().status.success());
+    run(&["ssh-key", "--sudo", "--user", "a ALL"]).refused(&["name of an account"]);
+    folder.write("id", "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n");
+    run(&["ssh-key", &folder.text("id")]).refused(&["no public key"]);
 }
 
 #[test]
