@@ -273,7 +273,12 @@ impl Flaws<'_> {
             let Some(said) = flaw.verdict(at) else { continue };
             // A later release that does not have the flaw mends it, whether an advisory calls it the fix or not.
             let mended = later.iter().any(|c| c.open.binary_search(&number).is_err());
-            let verdict = if mended { Verdict::Missing } else { said };
+            // Nor does one where another range calls it open still: two sources may contradict each other.
+            let verdict = match said {
+                _ if mended => Verdict::Missing,
+                Verdict::Missing => Verdict::NoFix,
+                said => said,
+            };
             judged.verdict = Some(judged.verdict.map_or(verdict, |v| verdict::worst(v, verdict)));
             judged.severity = judged.severity.max(flaw.severity);
             let signals = &mut judged.signals;
