@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,11 @@ pub struct Container {
     pub image: Option<String>,
     /// Where its root lies, from `/` of the server.
     pub root: String,
+    /// The directories that its root is made of, the topmost first, from `/` of the server. None: it is not known how to
+    /// read it, and `facts` says why.
+    pub layers: Vec<String>,
+    /// A process of it, through which the kernel itself shows its root.
+    pub pid: Option<u32>,
     /// Whether it runs.
     pub running: bool,
     /// Whether it is a stored image.

@@ -28,7 +28,7 @@ use super::{
 };
 use mounts::Mounts;
 
-const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(super) const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A directory as the `/` of a server.
 pub struct Directory {
@@ -41,7 +41,7 @@ pub struct Directory {
 }
 
 /// Why a walk ended before its goal.
-enum Stop {
+pub(super) enum Stop {
     Absent,
     Circle,
     Errno(Errno),
@@ -58,7 +58,7 @@ impl From<Errno> for Stop {
 }
 
 impl Stop {
-    fn reading<T>(self, path: &str) -> Reading<T> {
+    pub(super) fn reading<T>(self, path: &str) -> Reading<T> {
         Reading::Unknown(match self {
             Self::Absent => return Reading::Absent,
             Self::Circle => circle(path),
@@ -216,11 +216,7 @@ impl Root for Directory {
             return Reading::Unknown(no_file(path, name_of(kind)));
         }
         match self.open_found(&found, OFlags::empty()) {
-            Ok(opened) => Reading::Found(Box::new(OpenFile {
-                file: File::from(opened),
-                size: u64::try_from(found.stat.st_size).unwrap_or(0),
-                modified: Instant::from_second(found.stat.st_mtime).ok(),
-            })),
+            Ok(opened) => Reading::Found(Box::new(OpenFile::new(opened, &found.stat))),
             Err(stop) => stop.reading(path),
         }
     }
@@ -314,7 +310,7 @@ impl Root for Directory {
     }
 }
 
-fn entry_kind(kind: FileType) -> EntryKind {
+pub(super) fn entry_kind(kind: FileType) -> EntryKind {
     match kind {
         FileType::RegularFile => EntryKind::File,
         FileType::Directory => EntryKind::Directory,
@@ -328,7 +324,7 @@ fn entry_kind(kind: FileType) -> EntryKind {
 }
 
 /// Names what is no regular file.
-fn name_of(kind: FileType) -> &'static str {
+pub(super) fn name_of(kind: FileType) -> &'static str {
     match kind {
         FileType::Directory => "a directory",
         FileType::Fifo => "a FIFO",
@@ -338,10 +334,20 @@ fn name_of(kind: FileType) -> &'static str {
     }
 }
 
-struct OpenFile {
+pub(super) struct OpenFile {
     file: File,
     size: u64,
     modified: Option<Instant>,
+}
+
+impl OpenFile {
+    pub(super) fn new(opened: OwnedFd, stat: &Stat) -> Self {
+        Self {
+            file: File::from(opened),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: Instant::from_second(stat.st_mtime).ok(),
+        }
+    }
 }
 
 impl Read for OpenFile {
