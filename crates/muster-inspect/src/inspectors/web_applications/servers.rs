@@ -20,7 +20,7 @@ use crate::root::{EntryKind, Root};
 pub(super) const READS: &[&str] = &[
     "/etc/apache2/**",
     "/etc/httpd/**",
-    "/etc/phpmyadmin/**",
+    "/etc/phpmyadmin/*.conf",
     "/usr/local/apache2/conf/**",
     "/etc/nginx/**",
     "/usr/local/nginx/conf/**",

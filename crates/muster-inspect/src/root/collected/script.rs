@@ -81,9 +81,12 @@ fn filled(line: &str) -> String {
     let or = |list: Vec<String>| list.join("|");
     // A star is any part of a name here, and a dot any character: what is found too much, nobody asks for.
     let expression = |end: &str| end.replace('*', "[^/]*");
+    // What is beside a sign is known by its name; some signs are themselves no more than that.
     let beside = || {
-        let names = APPLICATIONS.iter().flat_map(|a| a.signs).flat_map(|sign| sign.beside);
-        names.copied().filter(|name| !patterns().iter().any(|p| end(p) == Some(name)))
+        let signs = || APPLICATIONS.iter().flat_map(|a| a.signs);
+        let names = signs().flat_map(|sign| sign.beside).copied();
+        let names = names.filter(|name| !patterns().iter().any(|p| end(p) == Some(name)));
+        names.chain(signs().filter(|sign| sign.is_name()).map(|sign| sign.file))
     };
     let named = PRUNED_AND_NAMED.iter().map(|p| p.trim_start_matches(['*', '/']).to_owned());
     let mut ends: Vec<String> = patterns().iter().filter_map(|p| end(p).map(expression)).collect();
@@ -167,7 +170,7 @@ mod tests {
         let line = super::super::key_line("", false);
         assert!(line.len() < 16_000, "{}", line.len());
         for pattern in patterns() {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._*+-".contains(c);
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._*+-=".contains(c);
             assert!(
                 pattern.chars().all(is_plain),
                 "{pattern} has a character that a shell takes for its own"
