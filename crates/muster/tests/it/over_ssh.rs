@@ -38,11 +38,11 @@ cp -r /var/lib/dpkg/. "$root/var/lib/dpkg/"
 mount -t proc proc "$root/proc"
 for name in null zero urandom; do touch "$root/dev/$name"; mount --bind /dev/$name "$root/dev/$name"; done
 mount --bind "$own" "$root/$own"
-mkdir -p "$root/srv/www/blog/wp-includes" "$root/srv/www/blog/wp-content/plugins/a b" "$root/home/x/old'wiki/includes"
+mkdir -p "$root/srv/www/blog/wp-includes" "$root/srv/www/blog/wp-content/plugins/a b" "$root/opt/old'wiki/includes"
 printf '<?php\n$wp_version = "4.7";\n' >"$root/srv/www/blog/wp-includes/version.php"
 printf '<?php\n/*\nPlugin Name: A B\nVersion: 1.2\n*/\n' >"$root/srv/www/blog/wp-content/plugins/a b/a b.php"
 chown -R 33:33 "$root/srv/www"
-printf "<?php\ndefine( 'MW_VERSION', '1.31.0' );\n" >"$root/home/x/old'wiki/includes/Defines.php"
+printf "<?php\ndefine( 'MW_VERSION', '1.31.0' );\n" >"$root/opt/old'wiki/includes/Defines.php"
 mkdir -p "$root/mnt/memory" "$root/srv/refused"
 mount -t tmpfs none "$root/mnt/memory"
 ip link set lo up
