@@ -25,6 +25,7 @@ const SERVER: &str = r#"set -e
 root=$1 own=$2
 shift 2
 mount --make-rprivate /
+mount --bind "$root" "$root"
 for name in bin sbin lib lib32 lib64 libx32; do [ -L /$name ] && cp -P /$name "$root/"; done
 for name in usr bin sbin lib lib32 lib64 libx32; do
     [ -d /$name ] && [ ! -L /$name ] || continue
@@ -46,7 +47,12 @@ printf "<?php\ndefine( 'MW_VERSION', '1.31.0' );\n" >"$root/opt/old'wiki/include
 mkdir -p "$root/mnt/memory" "$root/srv/refused"
 mount -t tmpfs none "$root/mnt/memory"
 ip link set lo up
-exec chroot "$root" "$@"
+cd "$root"
+mkdir old
+pivot_root . old
+umount -l /old
+rmdir /old
+exec "$@"
 "#;
 
 /// The commands that make a server of its own, as far as this machine lets them; else none.
