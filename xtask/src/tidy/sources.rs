@@ -76,7 +76,12 @@ fn lines(file: &Path, text: &str, findings: &mut Findings) {
                 format!("{mark} without the number of an issue"),
             );
         }
-        if let Some(path) = paths.iter().find(|p| line.contains(**p)) {
+        // A star stands for any home: that is a path of every machine.
+        let is_of_one = |path: &str| {
+            line.match_indices(path)
+                .any(|(at, _)| !line.get(at + path.len()..).is_some_and(|r| r.starts_with('*')))
+        };
+        if let Some(path) = paths.iter().find(|p| is_of_one(p)) {
             findings.fault(file, Some(number + 1), format!("`{path}` is a path of some machine"));
         }
     }

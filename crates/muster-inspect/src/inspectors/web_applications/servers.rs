@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use muster_core::fact::{Obstacle, Reading};
 
-use crate::root::{EntryKind, Root};
+use crate::root::{Entry, EntryKind, Root};
 
 /// What must be kept of a tar, and may be read.
 pub(super) const READS: &[&str] = &[
@@ -46,11 +46,18 @@ const MAX_BYTES: u64 = 1 << 20;
 const MAX_DEPTH: usize = 16;
 /// Folders that are told.
 const MAX_SERVED: usize = 5000;
+/// Bytes of a path, a pattern, or a value; a longer path leads nowhere (PATH_MAX in linux/limits.h).
+const MAX_PATH: usize = 4096;
+/// Values that a configuration gives names to.
+const MAX_DEFINED: usize = 1000;
+/// Directories that are listed for the patterns of one server's configuration.
+const MAX_LISTED: usize = 10_000;
 
 /// The files of one server's configuration, each read once.
 struct Files<'a> {
     root: &'a dyn Root,
     read: BTreeSet<String>,
+    listed: usize,
     served: Vec<Served>,
     obstacles: &'a mut Vec<Obstacle>,
 }
@@ -90,7 +97,9 @@ impl Files<'_> {
 
     /// Takes a folder that is served, where its whole path is known.
     fn serve(&mut self, path: &str, by: &str) {
-        let is_known = path.starts_with('/') && !path.contains(['$', '%', '{', '*']);
+        let is_known = path.starts_with('/')
+            && path.len() < MAX_PATH
+            && !path.contains(['$', '%', '{', '*', '\0']);
         if is_known && self.served.len() < MAX_SERVED {
             let path = path.trim_end_matches('/');
             let path = if path.is_empty() { "/" } else { path };
@@ -98,8 +107,23 @@ impl Files<'_> {
         }
     }
 
+    fn list(&mut self, folder: &str) -> Option<Vec<Entry>> {
+        self.listed += 1;
+        if self.listed > MAX_LISTED {
+            self.note(
+                "web servers",
+                format!("a configuration has patterns for more than {MAX_LISTED} directories; the rest was not looked at"),
+            );
+            return None;
+        }
+        self.root.list(folder).found().cloned()
+    }
+
     /// Returns the files that a path with stars in its names leads to; a folder stands for the files in it where `deep`.
     fn matching(&mut self, pattern: &str, deep: bool) -> Vec<String> {
+        if pattern.len() >= MAX_PATH {
+            return Vec::new();
+        }
         let mut paths = vec![String::new()];
         for name in pattern.split('/').filter(|name| !name.is_empty() && *name != ".") {
             let mut next = Vec::new();
@@ -108,7 +132,7 @@ impl Files<'_> {
                     next.push(format!("{path}/{name}"));
                     continue;
                 }
-                let Reading::Found(entries) = self.root.list(path) else { continue };
+                let Some(entries) = self.list(path) else { continue };
                 let fitting = entries.iter().filter(|e| glob(name.as_bytes(), e.name.as_bytes()));
                 next.extend(fitting.map(|e| format!("{path}/{}", e.name)).take(MAX_FILES));
             }
@@ -118,14 +142,14 @@ impl Files<'_> {
         if deep {
             let mut files = Vec::new();
             for path in paths {
-                match self.root.list(&path) {
-                    Reading::Found(entries) => files.extend(
+                match self.list(&path) {
+                    Some(entries) => files.extend(
                         entries
                             .into_iter()
                             .filter(|e| e.kind != EntryKind::Directory)
                             .map(|e| format!("{path}/{}", e.name)),
                     ),
-                    _ => files.push(path),
+                    None => files.push(path),
                 }
             }
             paths = files;
@@ -203,7 +227,8 @@ fn from_folder(folder: &str, path: &str) -> String {
 pub(super) fn document_roots(root: &dyn Root, obstacles: &mut Vec<Obstacle>) -> Vec<Served> {
     let mut served = Vec::new();
     for read in [apache::read, nginx::read, lighttpd::read, caddy::read] {
-        let mut files = Files { root, read: BTreeSet::new(), served: Vec::new(), obstacles };
+        let mut files =
+            Files { root, read: BTreeSet::new(), listed: 0, served: Vec::new(), obstacles };
         read(&mut files);
         served.append(&mut files.served);
     }
