@@ -167,4 +167,23 @@ mod tests {
             assert!(composer(bad.as_bytes(), "/p").is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn a_hostile_list_is_refused_and_holds_no_memory() {
+        for bad in [
+            "[".repeat(1 << 20),
+            "{\"packages\":".repeat(100_000),
+            format!("[{}1]", "1,".repeat(1 << 20)),
+            format!("[{}{{}}]", "{\"name\":\"\",\"version\":\"\"},".repeat(MAX_PACKAGES)),
+            format!(
+                "[{0}{{\"name\":\"\",\"version\":\"\"}}]",
+                "{\"name\":\"\",\"version\":\"\"},".repeat(MAX_PACKAGES)
+            ),
+            "\0".to_owned(),
+        ] {
+            assert!(composer(bad.as_bytes(), "/p").is_err());
+        }
+        assert!(composer(b"[{\"name\":\"\xff\",\"version\":\"1\"}]", "/p").is_err());
+        assert_eq!(python(&"Name: a\n".repeat(10_000), "/p"), None);
+    }
 }

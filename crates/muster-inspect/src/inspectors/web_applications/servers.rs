@@ -310,6 +310,54 @@ mod tests {
         assert!(circle.is_empty(), "{circle:?}");
     }
 
+    /// Each would take minutes or gigabytes if it were not bounded; together they take a moment.
+    #[test]
+    fn a_hostile_configuration_costs_no_more_than_its_length() {
+        let clock = std::time::Instant::now();
+        let mains = [
+            "etc/apache2/apache2.conf",
+            "etc/nginx/nginx.conf",
+            "etc/lighttpd/lighttpd.conf",
+            "etc/caddy/Caddyfile",
+            "etc/caddy/caddy.json",
+        ];
+        let defined: String = (0..60_000).map(|n| format!("Define a{n} ${{B}}\n")).collect();
+        let defined = format!("Define B {}\n{defined}", "x".repeat(4000));
+        let texts = [
+            "{".repeat(1 << 20),
+            "[".repeat(1 << 20),
+            "\"".repeat(1 << 20),
+            "a ".repeat(1 << 19),
+            "alias.url = ( \"/a\" => \"/b\", ".repeat(30_000),
+            format!("include \"/{}\"\ninclude /{};", "a/".repeat(400_000), "*/".repeat(100_000)),
+            format!("import {}\n", "*/".repeat(400_000)),
+            "Include /etc/apache2/*/*/*/*\ninclude /etc/nginx/*/*/*;\n".repeat(15_000),
+            format!("DocumentRoot /{}\n", "a".repeat(1_000_000)),
+            "root /srv/\0x;\nDocumentRoot /srv/\0x\n".to_owned(),
+            defined,
+        ];
+        for text in &texts {
+            for main in mains {
+                let told = served(&[(main, text), ("etc/nginx/conf.d/x", text)]);
+                assert!(told.iter().all(|s| s.len() < 2 * MAX_PATH && !s.contains('\0')));
+            }
+        }
+        assert!(clock.elapsed().as_secs() < 60, "{:?}", clock.elapsed());
+        let mut obstacles = Vec::new();
+        let giant = "x".repeat(2 << 20);
+        document_roots(&testing::Files::of(&[("etc/nginx/nginx.conf", &giant)]), &mut obstacles);
+        assert!(obstacles.iter().any(|o| o.what == "/etc/nginx/nginx.conf"), "{obstacles:?}");
+    }
+
+    #[test]
+    fn a_list_of_lighttpd_without_an_end_takes_nothing_of_the_next_value() {
+        let found = served(&[(
+            "etc/lighttpd/lighttpd.conf",
+            "alias.url = ( \"/a\" => \"/srv/a\",\nurl.redirect = ( \"/b\" => \"/srv/no\" )\n",
+        )]);
+        assert_eq!(found, ["/srv/a /etc/lighttpd/lighttpd.conf"]);
+    }
+
     #[test]
     fn a_glob_is_that_of_a_shell() {
         for (pattern, name, fits) in [
