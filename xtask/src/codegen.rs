@@ -320,7 +320,16 @@ fn fuzz_manifest(feeds: &BTreeSet<String>, inspectors: &BTreeSet<String>) -> Pag
 }
 
 /// The targets that stand for one parser each; feeds and inspectors share a file and are told apart by their name.
-pub const FUZZ_TARGETS: [&str; 4] = ["version", "section", "advisory_file", "answer"];
+pub const FUZZ_TARGETS: [&str; 8] = [
+    "version",
+    "section",
+    "advisory_file",
+    "answer",
+    "web_server",
+    "web_application",
+    "language",
+    "owner",
+];
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a string takes every text");
