@@ -2,15 +2,19 @@
 //! them may panic, hang, or take memory without bound, whatever the bytes.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use muster_core::advisory::{By, Item, Problem, Sink};
-use muster_core::fact::{Facts, Reading};
+use muster_core::fact::{Database, Facts, Reading};
 use muster_core::running::Process;
 use muster_core::time::Instant;
 use muster_feed::Document;
 use muster_feed::feeds::FEEDS;
+use muster_inspect::Inspector as _;
+use muster_inspect::catalogue::{APPLICATIONS, Version};
 use muster_inspect::inspectors::INSPECTORS;
+use muster_inspect::inspectors::web_applications::WebApplications;
 use muster_inspect::root::{Answer, Collected, Content, Entry, EntryKind, Root};
 use muster_match::AdvisoryFile;
 use muster_match::section::Section;
@@ -116,6 +120,146 @@ pub(crate) fn answer(bytes: &[u8]) {
         for path in ["", "etc", "etc/os-release", "proc", "proc/1/exe", "proc/1/maps"] {
             std::hint::black_box((root.list(path), root.link(path), root.read(path, 1 << 20)));
         }
+    }
+}
+
+/// The configuration of each web server: the main file, and one that it includes.
+pub(crate) fn web_server(bytes: &[u8]) {
+    let mains = [
+        "etc/apache2/apache2.conf",
+        "etc/nginx/nginx.conf",
+        "etc/lighttpd/lighttpd.conf",
+        "etc/caddy/Caddyfile",
+        "etc/caddy/caddy.json",
+    ];
+    for main in mains {
+        let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut planted = Planted::default();
+        planted.put(main, bytes);
+        planted.put(&format!("{folder}/conf.d/one.conf"), bytes);
+        web_applications(&planted, None);
+    }
+}
+
+/// Every file that the catalogue looks at: with the words that it must hold before the bytes, and as they are.
+pub(crate) fn web_application(bytes: &[u8]) {
+    let mut planted = Planted::default();
+    for application in APPLICATIONS {
+        let versions = |folder: &str, planted: &mut Planted, versions: &[Version]| {
+            for file in versions.iter().filter_map(|v| v.file) {
+                planted.put(&format!("{folder}/{file}"), bytes);
+            }
+        };
+        for (number, sign) in application.signs.iter().enumerate() {
+            let folder = format!("srv/{}/{number}", application.product);
+            planted.put_behind(&format!("{folder}/{}", sign.file), sign.holds, bytes);
+            sign.beside.iter().for_each(|path| planted.put(&format!("{folder}/{path}"), bytes));
+            versions(&folder, &mut planted, sign.versions);
+        }
+        for part in application.parts {
+            let within = format!("srv/{}/0/{}", application.product, part.folder);
+            let own = format!("{within}/{}", part.star.replace('*', "part"));
+            if part.files.is_empty() {
+                planted.put_behind(&own, part.holds, bytes);
+            }
+            for file in part.files {
+                let file = format!("{own}/{}", file.replace('*', "part"));
+                planted.put_behind(&file, part.holds, bytes);
+            }
+            versions(&own, &mut planted, part.versions);
+        }
+    }
+    web_applications(&planted, None);
+}
+
+/// What Python's and Composer's packages tell of themselves.
+pub(crate) fn language(bytes: &[u8]) {
+    let mut planted = Planted::default();
+    for path in [
+        "a.dist-info/METADATA",
+        "b.egg-info/PKG-INFO",
+        "c.egg-info",
+        "vendor/composer/installed.json",
+    ] {
+        planted.put(path, bytes);
+    }
+    web_applications(&planted, None);
+}
+
+/// The lists of who owns a file, of each package manager.
+pub(crate) fn owner(bytes: &[u8]) {
+    let mut planted = Planted::default();
+    planted.put("opt/a.dist-info/METADATA", b"Name: a\nVersion: 1\n");
+    for path in [
+        "var/lib/dpkg/info/a.list",
+        "var/lib/dpkg/status.d/a.md5sums",
+        "var/lib/dpkg/diversions",
+        "lib/apk/db/installed",
+        "var/lib/rpm/rpmdb.sqlite",
+    ] {
+        planted.put(path, bytes);
+    }
+    for database in [Database::Dpkg, Database::Apk, Database::Rpm] {
+        web_applications(&planted, Some(database));
+    }
+}
+
+fn web_applications(planted: &Planted, database: Option<Database>) {
+    let mut facts =
+        Facts { database: database.map_or(Reading::Absent, Reading::Found), ..Facts::default() };
+    WebApplications.inspect(planted, &mut facts);
+    for application in &facts.applications {
+        assert!(application.version.as_ref().is_none_or(|v| !v.chars().any(char::is_control)));
+    }
+}
+
+/// A root of a few files.
+#[derive(Default)]
+struct Planted(BTreeMap<String, Vec<u8>>);
+
+impl Planted {
+    fn put(&mut self, path: &str, bytes: &[u8]) {
+        self.0.entry(path.to_owned()).or_insert_with(|| bytes.to_vec());
+    }
+
+    fn put_behind(&mut self, path: &str, words: &[&str], bytes: &[u8]) {
+        // A zip is found by offsets from its beginning.
+        let words: String = words.iter().map(|word| format!("{word}\n")).collect();
+        self.0.insert(path.to_owned(), [words.as_bytes(), bytes].concat());
+    }
+}
+
+impl Root for Planted {
+    fn live(&self) -> bool {
+        false
+    }
+
+    fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
+        match self.0.get(path.trim_start_matches('/')) {
+            Some(bytes) => Reading::Found(Box::new(File(Cursor::new(bytes.clone())))),
+            None => Reading::Absent,
+        }
+    }
+
+    fn list(&self, path: &str) -> Reading<Vec<Entry>> {
+        let path = path.trim_start_matches('/');
+        let below = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let mut found: Vec<Entry> = Vec::new();
+        for (name, _) in self.0.range(below.clone()..).take_while(|(n, _)| n.starts_with(&below)) {
+            let name = name.get(below.len()..).unwrap_or_default();
+            let (name, kind) = match name.split_once('/') {
+                Some((name, _)) => (name, EntryKind::Directory),
+                None => (name, EntryKind::File),
+            };
+            if found.last().is_none_or(|last| last.name != name) {
+                found.push(Entry { name: name.to_owned(), kind });
+            }
+        }
+        if found.is_empty() { Reading::Absent } else { Reading::Found(found) }
+    }
+
+    fn link(&self, _: &str) -> Reading<String> {
+        Reading::Absent
     }
 }
 

@@ -1,8 +1,10 @@
 //! Reference pages made from the code, so that they cannot say something else: the cards (`//!`) of feeds and
-//! inspectors, the help of every command, the JSON Schema as a table; and the manifest of the fuzz targets.
+//! inspectors, the help of every command, the JSON Schema as a table, the catalogue of web applications; and the manifest of the fuzz targets.
 //!
 //! Pages from sources are checked by the tidy test; the page of the commands needs the executable, and is checked by
 //! `cargo xtask test`. Manual pages and completions are made where they are installed (`muster man`, `muster completions`).
+
+mod web_applications;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -68,6 +70,7 @@ pub fn from_sources(repository: &Repository) -> anyhow::Result<Vec<Page>> {
         pages.push(schema_page(&repository.read(schema)?)?);
     }
     pages.push(limits(repository, &files)?);
+    pages.push(web_applications::page(repository, &files)?);
     let (feeds, _) = rooms::things(repository, &files, feeds)?;
     let (inspectors, _) = rooms::things(repository, &files, inspectors)?;
     pages.push(fuzz_manifest(&feeds, &inspectors));
@@ -317,7 +320,16 @@ fn fuzz_manifest(feeds: &BTreeSet<String>, inspectors: &BTreeSet<String>) -> Pag
 }
 
 /// The targets that stand for one parser each; feeds and inspectors share a file and are told apart by their name.
-pub const FUZZ_TARGETS: [&str; 4] = ["version", "section", "advisory_file", "answer"];
+pub const FUZZ_TARGETS: [&str; 8] = [
+    "version",
+    "section",
+    "advisory_file",
+    "answer",
+    "web_server",
+    "web_application",
+    "language",
+    "owner",
+];
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a string takes every text");

@@ -26,6 +26,13 @@ pub struct Sign {
     pub versions: &'static [Version],
 }
 
+impl Sign {
+    /// Tells whether the file's name says it all, so that it is not opened: it may hold secrets.
+    pub fn is_name(&self) -> bool {
+        self.holds.is_empty() && self.versions.is_empty()
+    }
+}
+
 /// Where a version may stand.
 #[derive(Debug)]
 pub struct Version {

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod measure;
 pub mod promise;
 pub mod random;
+pub mod web;
 
 use std::ffi::OsString;
 use std::fs;
@@ -86,6 +87,7 @@ pub fn run(repository: &Repository, options: &Options) -> anyhow::Result<ExitCod
     table.push(Line::new("release binary", "size", mega(binary), "MB").at_most(15.0, Kind::Firm));
     bench.generated(&mut table, size)?;
     bench.own_indices(&mut table)?;
+    web::run(&mut table, &bench.muster, bench.scratch.path(), bench.runs)?;
     match repository.shared() {
         Some(shared) => bench.feeds(&mut table, &shared)?,
         None => table.not_run("compile all feeds", "../shared"),

@@ -76,7 +76,14 @@ fn lines(file: &Path, text: &str, findings: &mut Findings) {
                 format!("{mark} without the number of an issue"),
             );
         }
-        if let Some(path) = paths.iter().find(|p| line.contains(**p)) {
+        // What goes for whatever home there is, is a rule and no path.
+        let is_of_one = |path: &str| {
+            line.match_indices(path).any(|(at, _)| {
+                let rest = line.get(at + path.len()..).unwrap_or_default();
+                !rest.starts_with(['*', '{'])
+            })
+        };
+        if let Some(path) = paths.iter().find(|path| is_of_one(path)) {
             findings.fault(file, Some(number + 1), format!("`{path}` is a path of some machine"));
         }
     }

@@ -60,6 +60,26 @@ fn answers_over_ssh() {
 }
 
 #[test]
+fn configurations_of_web_servers() {
+    replay("fuzz/corpus/web_server", entries::web_server);
+}
+
+#[test]
+fn files_that_tell_a_version() {
+    replay("fuzz/corpus/web_application", entries::web_application);
+}
+
+#[test]
+fn packages_of_languages() {
+    replay("fuzz/corpus/language", entries::language);
+}
+
+#[test]
+fn lists_of_owners() {
+    replay("fuzz/corpus/owner", entries::owner);
+}
+
+#[test]
 fn sections() {
     replay("fuzz/corpus/section", entries::section);
 }

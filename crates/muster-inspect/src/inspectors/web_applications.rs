@@ -22,7 +22,7 @@ use muster_core::catalog;
 use muster_core::fact::{Facts, Obstacle, Reading};
 
 use crate::catalogue::{APPLICATIONS, READS};
-use crate::root::{MAX_LINKS, Root, Spotted, Wanted, is_below};
+use crate::root::{EntryKind, MAX_LINKS, Root, Spotted, Wanted, is_below};
 use crate::{Inspector, Scope, owners};
 
 /// Finds web applications.
@@ -39,6 +39,9 @@ static DECLARED: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let lists = [&own[..], READS, &owners::READS, languages::READS, servers::READS];
     lists.into_iter().flatten().copied().collect()
 });
+
+/// Links in document roots that are followed.
+const MAX_SERVED_LINKS: usize = 10_000;
 
 /// What the end of a path was looked for.
 #[derive(Clone, Copy)]
@@ -81,6 +84,8 @@ impl Inspector for WebApplications {
                     let group = by_folder.entry((&spotted.folder, *application)).or_default();
                     group.push((*sign, spotted));
                 }
+                // One past the limit, so that it is noticed.
+                Some(Looked::Language(_)) if languages.len() > MAX_LANGUAGES => {}
                 Some(Looked::Language(form)) => {
                     languages::read(
                         root,
@@ -96,6 +101,9 @@ impl Inspector for WebApplications {
         let mut applications: Vec<WebApplication> = Vec::new();
         for ((folder, application), mut signs) in by_folder {
             signs.sort_unstable_by_key(|(sign, _)| *sign);
+            if applications.len() > MAX_APPLICATIONS {
+                break;
+            }
             if let Some(known) = APPLICATIONS.get(application) {
                 recognise::application(
                     root,
@@ -107,7 +115,7 @@ impl Inspector for WebApplications {
                 );
             }
         }
-        languages.retain(|package| !is_told(package, &applications));
+        leave_out_told(&mut languages, &applications);
         limit(&mut applications, MAX_APPLICATIONS, "web applications", &mut facts.obstacles);
         limit(&mut languages, MAX_LANGUAGES, "language packages", &mut facts.obstacles);
         // Only who has something to serve is asked what he serves.
@@ -150,27 +158,37 @@ fn languages() -> impl Iterator<Item = (Looked, &'static str)> {
 fn limit<T>(list: &mut Vec<T>, most: usize, what: &str, obstacles: &mut Vec<Obstacle>) {
     if list.len() > most {
         let why = format!(
-            "there are {} of them, more than the {most} that are told; remove what is not needed",
-            list.len()
+            "there are more of them than the {most} that are told; remove what is not needed"
         );
         obstacles.push(Obstacle::new(what, why));
         list.truncate(most);
     }
 }
 
-/// Tells whether a package of a language is the application that was recognised there by its own files.
-fn is_told(package: &LanguagePackage, applications: &[WebApplication]) -> bool {
-    // Metadata lie beside what they speak of: in a folder of their own, or as one file.
-    let above = |path| -> &str { str::rsplit_once(path, '/').map_or("", |(folder, _)| folder) };
-    let folder = above(&package.path);
-    let is_own = [".dist-info", ".egg-info"].iter().any(|end| folder.ends_with(end));
-    let folder = if is_own { above(folder) } else { folder };
-    applications.iter().any(|a| {
+/// Leaves out the packages of languages that are an application which was recognised there by its own files.
+fn leave_out_told(languages: &mut Vec<LanguagePackage>, applications: &[WebApplication]) {
+    fn above(path: &str) -> &str {
+        path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    let mut told: BTreeSet<(&str, &str, &str)> = BTreeSet::new();
+    for application in applications.iter().filter(|a| a.part_of.is_none()) {
+        let Some(known) = catalog::application(&application.product) else { continue };
+        told.extend(known.names.iter().map(|(at, name)| (*at, *name, &*application.path)));
+    }
+    languages.retain(|package| {
+        // Metadata lie beside what they speak of: in a folder of their own, or as one file.
+        let folder = above(&package.path);
+        let is_own = [".dist-info", ".egg-info"].iter().any(|end| folder.ends_with(end));
+        let folder = if is_own { above(folder) } else { folder };
         let name = (package.ecosystem.as_str(), package.name.as_str());
-        let is_same = a.part_of.is_none()
-            && catalog::application(&a.product).is_some_and(|known| known.names.contains(&name));
-        is_same && is_below(&a.path, folder)
-    })
+        let within = format!("{folder}/");
+        let has = |from: &str, is: &dyn Fn(&str) -> bool| {
+            let next = told.range((name.0, name.1, from)..).next();
+            next.is_some_and(|(at, own, path)| (*at, *own) == name && is(path))
+        };
+        !has(folder, &|path| path == folder) && !has(&within, &|path| path.starts_with(&within))
+    });
 }
 
 /// Ties applications to the configuration that leads to them, and names what it leads to that was not walked.
@@ -182,11 +200,6 @@ fn serve(
     obstacles: &mut Vec<Obstacle>,
 ) {
     for served in served {
-        for application in &mut *applications {
-            if application.served_by.is_none() && is_below(&application.path, &served.path) {
-                application.served_by = Some(served.by.clone());
-            }
-        }
         if let Some((_, why)) = not_walked.iter().find(|(place, _)| is_below(&served.path, place)) {
             let why = format!(
                 "is served by {} and {why}: what runs there is not known; inspect it where it lives",
@@ -195,16 +208,57 @@ fn serve(
             obstacles.push(Obstacle::new(served.path.clone(), why));
         }
     }
-    // A folder may be served under another name than its own: through a link within a document root.
-    for application in applications.iter_mut().filter(|a| a.served_by.is_none()) {
-        let linked = served.iter().find(|s| {
-            matches!(root.list(&s.path), Reading::Found(entries) if entries.iter().any(|entry| {
-                entry.kind == crate::root::EntryKind::Link
-                    && matches!(root.link(&format!("{}/{}", s.path, entry.name)), Reading::Found(target) if target.trim_end_matches('/') == application.path)
-            }))
-        });
-        application.served_by = linked.map(|s| s.by.clone());
+    if applications.is_empty() {
+        return;
     }
+    let named: BTreeMap<&str, &str> = served.iter().map(|s| (&*s.path, &*s.by)).collect();
+    let mut is_whole = true;
+    for application in &mut *applications {
+        application.served_by = leading(&named, &application.path);
+        is_whole &= application.served_by.is_some();
+    }
+    if is_whole {
+        return;
+    }
+    // A folder may be served under another name than its own: through a link, to a document root or within one.
+    let linked = linked(root, served);
+    let linked = linked.iter().map(|(path, by)| (&**path, *by)).collect();
+    for application in applications.iter_mut().filter(|a| a.served_by.is_none()) {
+        application.served_by = leading(&linked, &application.path);
+    }
+}
+
+/// Returns the configuration that leads to the outermost folder above a path, or to itself.
+fn leading(served: &BTreeMap<&str, &str>, path: &str) -> Option<String> {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let mut above = ends.filter_map(|end| path.get(..end));
+    // Everything is below `/`.
+    let all = served.get("/").copied();
+    all.or_else(|| above.find_map(|folder| served.get(folder).copied())).map(str::to_owned)
+}
+
+/// Returns where links lead to that document roots are, or that lie in them, and the configuration that names these.
+fn linked<'a>(root: &dyn Root, served: &'a [servers::Served]) -> BTreeMap<String, &'a str> {
+    let mut linked = BTreeMap::new();
+    let mut left = MAX_SERVED_LINKS;
+    for served in served {
+        let mut follow = |path: &str| {
+            let target = without_links(root, path);
+            if target != path {
+                linked.entry(target).or_insert(&*served.by);
+            }
+        };
+        follow(&served.path);
+        let Reading::Found(entries) = root.list(&served.path) else { continue };
+        for entry in entries.iter().filter(|e| e.kind == EntryKind::Link) {
+            if left == 0 {
+                return linked;
+            }
+            left -= 1;
+            follow(&format!("{}/{}", served.path.trim_end_matches('/'), entry.name));
+        }
+    }
+    linked
 }
 
 /// Names the packages that own what was found.

@@ -6,7 +6,7 @@
 
 mod script;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
@@ -16,8 +16,10 @@ use muster_core::fact::{Obstacle, Reading};
 use muster_core::time::Instant;
 
 use super::declared::{Pattern, components};
+use super::directory::mounts::{Mounts, Verdict};
+use super::walk::{Walked, Wanted, is_passed_by, passed_by};
 use super::{
-    Content, Entry, EntryKind, MAX_ENTRIES, NotTar, Root, Tar, crowded, no_file, obstacle,
+    Content, Entry, EntryKind, Look, MAX_ENTRIES, NotTar, Root, Tar, crowded, no_file, obstacle,
 };
 
 pub(crate) use script::is_everything;
@@ -151,6 +153,9 @@ pub struct Collected {
     processes: BTreeMap<String, Told>,
     tar: Tar,
     is_root: bool,
+    mounts: Mounts,
+    /// The directories that a walk could not enter.
+    refused: BTreeSet<String>,
     obstacles: Vec<Obstacle>,
 }
 
@@ -176,6 +181,8 @@ enum Told {
     Nothing,
     Lines(Vec<u8>),
     Link(String),
+    /// That it may not be looked at.
+    Refused,
 }
 
 impl Collected {
@@ -201,8 +208,11 @@ impl Collected {
             processes: BTreeMap::new(),
             tar,
             is_root: false,
+            mounts: Mounts::default(),
+            refused: BTreeSet::new(),
             obstacles,
         };
+        let mut mountinfo = Vec::new();
         let (mut is_proc, mut odd, mut link) = (false, 0_u32, None);
         for line in lines.split(|b| *b == b'\n') {
             if is_proc {
@@ -212,13 +222,18 @@ impl Collected {
             match line {
                 b"p" => is_proc = true,
                 b"o" => odd += 1,
+                line if line.starts_with(b"m ") => {
+                    mountinfo.extend_from_slice(line.get(2..).unwrap_or_default());
+                    mountinfo.push(b'\n');
+                }
                 line => this.take(line, &mut link),
             }
-            if this.nodes.len() > MAX_NODES {
+            if this.nodes.len() + this.refused.len() > MAX_NODES {
                 this.obstacles.push(Obstacle::new(ANSWER, "has more names than are kept"));
                 break;
             }
         }
+        this.mounts = Mounts::below(b"/", &mountinfo);
         if odd > 0 {
             let why = format!("leaves out {odd} names with a line break in them");
             this.obstacles.push(Obstacle::new(ANSWER, why));
@@ -238,6 +253,10 @@ impl Collected {
             }
             b"d " | b"D " => (Node::Directory, *tag == *b"D "),
             b"R " => (Node::Closed, false),
+            b"W " => {
+                self.refused.insert(path);
+                return;
+            }
             b"f " => (Node::File, false),
             b"c " => (Node::File, true),
             b"r " => (Node::Refused, true),
@@ -263,6 +282,16 @@ impl Collected {
     /// Takes a line about a process, or of one of its files.
     fn take_of_proc(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
+        if let Some(said) = text.strip_suffix(": Permission denied") {
+            // `ls: cannot read symbolic link '/proc/1/exe'`, or `ls: /proc/1/exe: cannot read link`.
+            let path = said.find("/proc/").and_then(|at| said.get(at..)).unwrap_or_default();
+            let end = path.find(['\'', ':']).unwrap_or(path.len());
+            let path = path.get(1..end).unwrap_or_default();
+            if let Some(told) = self.processes.get_mut(path) {
+                *told = Told::Refused;
+            }
+            return;
+        }
         if text.starts_with('l') {
             let Some(at) = text.find(" /proc/") else { return };
             let said = text.get(at + 1..).and_then(|rest| rest.split_once(" -> "));
@@ -315,13 +344,31 @@ impl Collected {
         }
     }
 
+    /// Tells whether a walk on the spot would have entered every directory on the way to a path.
+    fn is_walked(&self, path: &str) -> bool {
+        !is_passed_by(path)
+            && path.match_indices('/').filter_map(|(at, _)| path.get(..at)).all(|above| {
+                self.mounts.at(above.as_bytes()).is_none_or(|verdict| *verdict == Verdict::Enter)
+            })
+    }
+
+    /// Tells of a path that is no file what its name told.
+    fn look_at(&self, name: &str) -> Reading<Look> {
+        let kind = match self.nodes.get(name) {
+            Some(Node::Directory | Node::Closed) => EntryKind::Directory,
+            Some(Node::Special) => EntryKind::Special,
+            _ => return Reading::Absent,
+        };
+        Reading::Found(Look { kind, user: 0, modified: None })
+    }
+
     fn open_of_proc(&self, path: &str) -> Reading<Box<dyn Content>> {
         match self.processes.get(path) {
             Some(Told::Lines(lines)) => Reading::Found(Box::new(Lines(Cursor::new(lines.clone())))),
             Some(Told::Nothing) if self.is_root => {
                 Reading::Found(Box::new(Lines(Cursor::new(Vec::new()))))
             }
-            Some(Told::Nothing) => Reading::Unknown(needs_root(path)),
+            Some(Told::Nothing | Told::Refused) => Reading::Unknown(needs_root(path)),
             Some(Told::Link(_)) => Reading::Unknown(no_file(path, "a link of /proc")),
             None => Reading::Absent,
         }
@@ -352,9 +399,14 @@ fn below<'a, T: 'a>(
             continue;
         }
         match rest.split_once('/') {
-            Some((name, _)) => entries.entry(name.to_owned()).or_insert(EntryKind::Directory),
-            None => entries.entry(rest.to_owned()).or_insert(kind(node)),
-        };
+            // Whatever its own line told: something lies in it.
+            Some((name, _)) => {
+                entries.insert(name.to_owned(), EntryKind::Directory);
+            }
+            None => {
+                entries.entry(rest.to_owned()).or_insert(kind(node));
+            }
+        }
         if entries.len() > MAX_ENTRIES {
             return None;
         }
@@ -403,7 +455,7 @@ impl Root for Collected {
         let prefix = if name.is_empty() { String::new() } else { format!("{name}/") };
         let entries = if name == "proc" || name.starts_with("proc/") {
             below(self.processes.range(prefix.clone()..), &prefix, |told| match told {
-                Told::Link(_) => EntryKind::Link,
+                Told::Link(_) | Told::Refused => EntryKind::Link,
                 Told::Nothing | Told::Lines(_) => EntryKind::File,
             })
         } else {
@@ -423,11 +475,59 @@ impl Root for Collected {
         }
     }
 
+    fn look(&self, path: &str) -> Reading<Look> {
+        let name = joined(path);
+        match self.nodes.get(&name) {
+            Some(Node::File) => self.tar.look(&name),
+            Some(Node::Link) => match self.leads_to.get(&name) {
+                Some(target) if self.nodes.get(target) == Some(&Node::File) => {
+                    self.tar.look(target)
+                }
+                Some(target) => self.look_at(target),
+                None => Reading::Absent,
+            },
+            _ => self.look_at(&name),
+        }
+    }
+
+    /// The walk was made there; here its rules are held to once more, and what was not entered is named.
+    fn walk_all(&self, wanted: &Wanted<'_>) -> Reading<Walked> {
+        let mut walked = Walked::default();
+        for (path, node) in &self.nodes {
+            if let Node::Directory | Node::Closed = node {
+                let why = passed_by(path.as_bytes()).filter(|why| !why.is_empty());
+                let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+                if let Some(why) = why.filter(|_| above.is_empty() || self.is_walked(above)) {
+                    walked.pass_by(path.as_bytes(), why);
+                }
+                continue;
+            }
+            walked.entries += 1;
+            if self.is_walked(path) {
+                let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+                walked.spot(wanted, folder.as_bytes(), name.as_bytes());
+            }
+        }
+        for (place, verdict) in self.mounts.all() {
+            let path = String::from_utf8_lossy(place);
+            if let Verdict::Name(why) = verdict
+                && self.is_walked(&path)
+            {
+                walked.pass_by(place, why.clone());
+            }
+        }
+        for folder in &self.refused {
+            walked.cannot_read(folder.as_bytes());
+        }
+        Reading::Found(walked.settle())
+    }
+
     fn link(&self, path: &str) -> Reading<String> {
         let name = joined(path);
         if name.starts_with("proc/") {
             return match self.processes.get(&name) {
                 Some(Told::Link(target)) => Reading::Found(target.clone()),
+                Some(Told::Refused) => Reading::Unknown(needs_root(&name)),
                 Some(_) if !self.is_root => Reading::Unknown(needs_root(&name)),
                 Some(_) | None => Reading::Absent,
             };

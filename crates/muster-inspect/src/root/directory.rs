@@ -5,7 +5,7 @@
 //! the same in one call, but the sandbox cannot let it pass. What is to be read is looked at before it is opened: a
 //! device, a FIFO or a socket never is.
 
-mod mounts;
+pub(super) mod mounts;
 mod walk;
 
 use std::cell::{Cell, RefCell};

@@ -198,10 +198,14 @@ impl Walked {
         self.not_walked.push((format!("/{}", String::from_utf8_lossy(folder)), why.into()));
     }
 
-    /// Counts a directory that may not be read; the first is named.
+    /// Counts a directory that may not be read; the first by its name is told.
     pub(super) fn cannot_read(&mut self, folder: &[u8]) {
-        let first = || (format!("/{}", String::from_utf8_lossy(folder)), 0);
-        self.unreadable.get_or_insert_with(first).1 += 1;
+        let path = format!("/{}", String::from_utf8_lossy(folder));
+        let (first, count) = self.unreadable.get_or_insert_with(|| (path.clone(), 0));
+        if path < *first {
+            *first = path;
+        }
+        *count += 1;
     }
 
     /// Says why the walk ended early.
@@ -284,6 +288,23 @@ pub(super) const NAMED_WHEN_THERE: [&str; 9] = [
     "var/snap/lxd/common",
 ];
 
+/// The same as patterns of find(1), for a walk that is made elsewhere: those of which nothing is said, and those that are named.
+pub(crate) const PRUNED: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
+pub(crate) const PRUNED_AND_NAMED: [&str; 12] = [
+    "*/.snapshots",
+    "*/.zfs",
+    "/var/lib/docker",
+    "/var/lib/containerd",
+    "/var/lib/containers/storage",
+    "/var/lib/lxc",
+    "/var/lib/lxd",
+    "/var/lib/incus",
+    "/var/lib/machines",
+    "/var/snap/lxd/common",
+    "*/.local/share/containers/storage",
+    "*/.local/share/docker",
+];
+
 /// Walks a root that can do no more than list its directories.
 pub(super) fn by_lists(root: &(impl Root + ?Sized), wanted: &Wanted<'_>) -> Reading<Walked> {
     let mut walked = Walked::default();
@@ -361,6 +382,20 @@ mod tests {
         assert!(passed_by(b"home/a/.local/share/containers/storage").is_some());
         for walked in ["srv/proc", "srv/docker", "opt/x/var/lib/docker", "var/www"] {
             assert_eq!(passed_by(walked.as_bytes()), None, "{walked}");
+        }
+    }
+
+    #[test]
+    fn what_is_pruned_elsewhere_is_passed_by_here() {
+        for (patterns, is_named) in [(&PRUNED[..], false), (&PRUNED_AND_NAMED, true)] {
+            for pattern in patterns {
+                let folder = pattern.replace('*', "/srv/x");
+                let why = passed_by(folder.trim_start_matches('/').as_bytes()).unwrap();
+                assert_eq!(!why.is_empty(), is_named, "{pattern}");
+            }
+        }
+        for named in NAMED_WHEN_THERE.iter().filter(|named| !named.starts_with('.')) {
+            assert!(PRUNED_AND_NAMED.contains(&&*format!("/{named}")), "{named}");
         }
     }
 

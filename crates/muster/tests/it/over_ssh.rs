@@ -15,16 +15,91 @@ struct Sshd {
     folder: Folder,
     child: Child,
     port: u16,
+    /// The small server that it runs in; nothing where it runs on this machine.
+    server: Option<Folder>,
+}
+
+/// Makes a server of its own, in namespaces: this machine's programs and packages, two web applications, and processes
+/// that nobody else starts or ends. As its first process it runs the words that follow.
+const SERVER: &str = r#"set -e
+root=$1 own=$2
+shift 2
+mount --make-rprivate /
+mount --bind "$root" "$root"
+for name in bin sbin lib lib32 lib64 libx32; do [ -L /$name ] && cp -P /$name "$root/"; done
+for name in usr bin sbin lib lib32 lib64 libx32; do
+    [ -d /$name ] && [ ! -L /$name ] || continue
+    mkdir -p "$root/$name"
+    mount --bind -o ro /$name "$root/$name"
+done
+mkdir -p "$root/proc" "$root/dev" "$root/run/sshd" "$root/tmp" "$root/etc/apt" "$root/var/lib/dpkg" "$root/var/empty" "$root/$own"
+cp /etc/passwd /etc/group /etc/os-release "$root/etc/"
+cp -r /etc/apt/. "$root/etc/apt/"
+cp -r /var/lib/dpkg/. "$root/var/lib/dpkg/"
+mount -t proc proc "$root/proc"
+for name in null zero urandom; do touch "$root/dev/$name"; mount --bind /dev/$name "$root/dev/$name"; done
+mount --bind "$own" "$root/$own"
+mkdir -p "$root/srv/www/blog/wp-includes" "$root/srv/www/blog/wp-content/plugins/a b" "$root/opt/old'wiki/includes"
+printf '<?php\n$wp_version = "4.7";\n' >"$root/srv/www/blog/wp-includes/version.php"
+printf '<?php\n/*\nPlugin Name: A B\nVersion: 1.2\n*/\n' >"$root/srv/www/blog/wp-content/plugins/a b/a b.php"
+chown -R 33:33 "$root/srv/www"
+printf "<?php\ndefine( 'MW_VERSION', '1.31.0' );\n" >"$root/opt/old'wiki/includes/Defines.php"
+mkdir -p "$root/mnt/memory" "$root/srv/refused"
+mount -t tmpfs none "$root/mnt/memory"
+ip link set lo up
+cd "$root"
+mkdir old
+pivot_root . old
+umount -l /old
+rmdir /old
+exec "$@"
+"#;
+
+/// The commands that make a server of its own, as far as this machine lets them; else none.
+fn namespaces(root: &Folder, own: &str) -> Vec<String> {
+    let words = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--net",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-c",
+        SERVER,
+        "sh",
+    ];
+    let words = words.into_iter().map(str::to_owned);
+    words.chain([root.path().display().to_string(), own.to_owned()]).collect()
+}
+
+fn may_make_namespaces() -> bool {
+    user() == "root"
+        && runs::has("busybox")
+        && Command::new("unshare")
+            .args(["--mount", "--pid", "--net", "--fork", "true"])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
 }
 
 impl Sshd {
     /// Starts one whose sessions all run `forced`, where there is one; nothing where none is installed.
     fn start(forced: Option<&str>) -> Option<Self> {
-        Self::start_with(forced, None)
+        Self::start_with(forced, None, false)
+    }
+
+    /// Starts one on a small server of its own, where this machine lets root make namespaces.
+    fn alone(forced: Option<&str>) -> Option<Self> {
+        Self::start_with(forced, None, may_make_namespaces())
     }
 
     /// Starts one that takes the key with this line of `authorized_keys`, made from the public key.
-    fn start_with(forced: Option<&str>, line: Option<&dyn Fn(&str) -> String>) -> Option<Self> {
+    fn start_with(
+        forced: Option<&str>,
+        line: Option<&dyn Fn(&str) -> String>,
+        is_alone: bool,
+    ) -> Option<Self> {
         if !std::path::Path::new(SSHD).is_file() || !runs::has("ssh-keygen") || !runs::has("ssh") {
             not_run("openssh-server");
             return None;
@@ -64,14 +139,49 @@ impl Sshd {
             // Where the package's own service never ran.
             drop(std::fs::create_dir("/run/sshd"));
         }
-        let mut child = Command::new(SSHD)
-            .args(["-D", "-e", "-f", &folder.text("sshd_config")])
+        let server = is_alone.then(Folder::new);
+        let own = folder.path().display().to_string();
+        let mut words = server.as_ref().map_or(Vec::new(), |root| namespaces(root, &own));
+        words.extend([SSHD, "-D", "-e", "-f", &folder.text("sshd_config")].map(str::to_owned));
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         await_listening(&mut child);
-        Some(Self { folder, child, port })
+        if is_alone {
+            // The way into its network.
+            let config = std::fs::read_to_string(folder.at("config")).unwrap();
+            let way = format!(
+                " ProxyCommand nsenter --target {} --net busybox nc 127.0.0.1 {port}\n",
+                inner(child.id()),
+            );
+            folder.write("config", config + &way);
+            std::fs::copy(muster().get_program(), folder.at("muster")).unwrap();
+        }
+        Some(Self { folder, child, port, server })
+    }
+
+    /// What a server of its own tells of itself on the spot.
+    fn local(&self) -> Value {
+        if self.server.is_none() {
+            return local();
+        }
+        let said = Command::new("ssh")
+            .args(["-F", &self.config(), "-p", &self.port.to_string(), "127.0.0.1"])
+            .arg(format!(
+                "{} inspect / --now {NOW} --format json --all",
+                self.folder.text("muster")
+            ))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let mut value: Value = serde_json::from_slice(&said.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {said:?}"));
+        value["root"] = Value::Null;
+        in_words_of_ssh(&mut value);
+        value
     }
 
     fn target(&self) -> String {
@@ -103,6 +213,13 @@ impl Drop for Sshd {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The process within namespaces that `unshare` made.
+fn inner(unshare: u32) -> u32 {
+    let path = format!("/proc/{unshare}/task/{unshare}/children");
+    let children = std::fs::read_to_string(path).unwrap();
+    children.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// Waits until an sshd says that it listens.
@@ -140,6 +257,14 @@ fn local() -> Value {
     value
 }
 
+/// Holds two answers to be the same, and shows where they are not.
+fn same(over_ssh: &Value, on_the_spot: &Value) {
+    for (key, value) in on_the_spot.as_object().unwrap() {
+        assert_eq!(over_ssh[key], *value, "{key}");
+    }
+    assert_eq!(over_ssh, on_the_spot);
+}
+
 /// Where root is needed, the way to it is another over SSH.
 fn in_words_of_ssh(value: &mut Value) {
     let text = value.to_string().replace(
@@ -151,14 +276,23 @@ fn in_words_of_ssh(value: &mut Value) {
 
 #[test]
 fn over_ssh_a_server_tells_what_it_tells_on_the_spot() {
-    let Some(sshd) = Sshd::start(None) else { return };
+    let Some(sshd) = Sshd::alone(None) else { return };
     let ran = sshd.inspect(&["--format", "json", "--all"]);
     assert_eq!(ran.err, "");
-    assert_eq!(learned(&ran), local());
-    // One way there and back.
+    let answer = learned(&ran);
+    if sshd.server.is_some() {
+        let text = answer.to_string();
+        for known in ["wordpress 4.7", "1.31.0", "/srv/www/blog/wp-content/plugins/a b", "www-data"]
+        {
+            assert!(text.to_lowercase().contains(known), "{known}: {answer:#}");
+        }
+    }
+    same(&answer, &sshd.local());
+    // One way there and back; another when it was asked on the spot.
+    let ways = 1 + usize::from(sshd.server.is_some());
     let log = sshd.log();
-    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
-    assert_eq!(log.matches("Starting session").count(), 1, "{log}");
+    assert_eq!(log.matches("Accepted publickey").count(), ways, "{log}");
+    assert_eq!(log.matches("Starting session").count(), ways, "{log}");
 }
 
 #[test]
@@ -171,8 +305,8 @@ fn every_shell_tells_the_same() {
         // As sshd itself hands a command to a login shell.
         let shell = if shell == "busybox" { "busybox sh" } else { shell };
         let forced = format!("exec {shell} -c \"$SSH_ORIGINAL_COMMAND\"");
-        let Some(sshd) = Sshd::start(Some(&forced)) else { return };
-        assert_eq!(learned(&sshd.inspect(&["--format", "json", "--all"])), local(), "{shell}");
+        let Some(sshd) = Sshd::alone(Some(&forced)) else { return };
+        same(&learned(&sshd.inspect(&["--format", "json", "--all"])), &sshd.local());
     }
 }
 
@@ -184,8 +318,9 @@ fn noise_around_the_answer_is_no_part_of_it() {
     // A line that looks like the mark is believed to be it, and then nothing fits.
     ran.refused(&["not whole"]);
     let noise = "printf 'Welcome!\\033[2J'; seq 3000; sh -c \"$SSH_ORIGINAL_COMMAND\"; echo logout; echo >&2 bye";
-    let Some(sshd) = Sshd::start(Some(noise)) else { return };
-    assert_eq!(learned(&sshd.inspect(&["--format", "json", "--all"])), local());
+    let Some(sshd) = Sshd::alone(Some(noise)) else { return };
+    let ran = sshd.inspect(&["--format", "json", "--all"]);
+    assert_eq!(learned(&ran)["os"]["id"], local()["os"]["id"]);
 }
 
 #[test]
@@ -199,8 +334,8 @@ fn what_goes_wrong_is_said_and_is_never_an_answer() {
         (Some("exec sleep 60"), &["--timeout"]),
         (Some("echo 'sudo: a password is required' >&2; exit 1"), &["sudo"]),
     ] {
-        let Some(sshd) = Sshd::start(forced) else { return };
-        sshd.inspect(&["--timeout", "3", "--format", "json"])
+        let Some(sshd) = Sshd::alone(forced) else { return };
+        sshd.inspect(&["--timeout", "6", "--format", "json"])
             .refused(words)
             .refused(&[&sshd.target()]);
     }
@@ -225,8 +360,9 @@ fn a_key_that_may_do_nothing_else_does_this() {
         folder.write("key.pub", key);
         run(&["ssh-key", &folder.text("key.pub")]).is(0).text().to_owned()
     };
-    let Some(sshd) = Sshd::start_with(None, Some(&line)) else { return };
-    assert_eq!(learned(&sshd.inspect(&["--format", "json", "--all"])), local());
+    let Some(sshd) = Sshd::start_with(None, Some(&line), may_make_namespaces()) else { return };
+    let ran = sshd.inspect(&["--format", "json", "--all"]);
+    assert!(ran.err.is_empty() && ran.json()["os"].is_object(), "{ran:?}");
     let other = Command::new("ssh")
         .args(["-F", &sshd.config(), "-p", &sshd.port.to_string(), "127.0.0.1", "echo", "other"])
         .stdin(Stdio::null())

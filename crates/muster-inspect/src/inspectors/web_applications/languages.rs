@@ -25,7 +25,10 @@ pub(super) const TAILS: [(Form, &str); 4] = [
 /// The headers of a package's metadata stand at its beginning.
 const MAX_HEADERS: u64 = 64 << 10;
 /// The list of a large application.
-const MAX_LIST: u64 = 16 << 20;
+const MAX_LIST: u64 = 8 << 20;
+
+/// Packages in one list of Composer's.
+const MAX_PACKAGES: usize = 20_000;
 
 /// How a package is told.
 #[derive(Clone, Copy)]
@@ -98,11 +101,10 @@ fn normal(name: &str) -> String {
     normal
 }
 
+/// The list of Composer 2.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Installed {
-    Two { packages: Vec<Package> },
-    One(Vec<Package>),
+struct Installed {
+    packages: Vec<Package>,
 }
 
 #[derive(Deserialize)]
@@ -113,10 +115,22 @@ struct Package {
 
 /// Reads the list of what Composer installed.
 pub(super) fn composer(bytes: &[u8], path: &str) -> Result<Vec<LanguagePackage>, String> {
-    let installed: Installed = serde_json::from_slice(bytes).map_err(|e| {
+    // Told apart by its first character: to try both would hold every value of a hostile list in memory.
+    let is_one = bytes.trim_ascii_start().first() == Some(&b'[');
+    let read = if is_one {
+        serde_json::from_slice::<Vec<Package>>(bytes)
+    } else {
+        serde_json::from_slice::<Installed>(bytes).map(|installed| installed.packages)
+    };
+    let packages = read.map_err(|e| {
         format!("is no list of Composer's packages: {e}; what it installed is not known")
     })?;
-    let (Installed::Two { packages } | Installed::One(packages)) = installed;
+    if packages.len() > MAX_PACKAGES {
+        return Err(format!(
+            "lists {} packages, more than the {MAX_PACKAGES} that are read; what it installed is not known",
+            packages.len()
+        ));
+    }
     let told = packages.into_iter().map(|package| LanguagePackage {
         ecosystem: "packagist".into(),
         name: package.name.to_lowercase(),
@@ -152,5 +166,24 @@ mod tests {
         for bad in ["", "{}", "[1]", "{\"packages\":{}}", "[{\"name\":1}]"] {
             assert!(composer(bad.as_bytes(), "/p").is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_hostile_list_is_refused_and_holds_no_memory() {
+        for bad in [
+            "[".repeat(1 << 20),
+            "{\"packages\":".repeat(100_000),
+            format!("[{}1]", "1,".repeat(1 << 20)),
+            format!("[{}{{}}]", "{\"name\":\"\",\"version\":\"\"},".repeat(MAX_PACKAGES)),
+            format!(
+                "[{0}{{\"name\":\"\",\"version\":\"\"}}]",
+                "{\"name\":\"\",\"version\":\"\"},".repeat(MAX_PACKAGES)
+            ),
+            "\0".to_owned(),
+        ] {
+            assert!(composer(bad.as_bytes(), "/p").is_err());
+        }
+        assert!(composer(b"[{\"name\":\"\xff\",\"version\":\"1\"}]", "/p").is_err());
+        assert_eq!(python(&"Name: a\n".repeat(10_000), "/p"), None);
     }
 }

@@ -65,6 +65,9 @@ fn fits(root: &dyn Root, sign: &Sign, folder: &str, path: &str) -> Reading<Vec<u
     if !sign.beside.iter().all(|path| root.is_there(&format!("{folder}/{path}"))) {
         return Reading::Absent;
     }
+    if sign.is_name() {
+        return Reading::Found(Vec::new());
+    }
     match head(root, path, MAX_SIGN) {
         Reading::Found(bytes) if holds(&bytes, sign.holds) => Reading::Found(bytes),
         Reading::Found(_) => Reading::Absent,
@@ -326,6 +329,70 @@ mod tests {
             "nothing that a terminal obeys"
         );
         assert_eq!(extract(&version("v(.*)", ""), b"vnone"), None, "a version has a digit");
+    }
+
+    /// 16 KiB that come as near to a pattern as they can: no pattern of the catalogue takes longer than its length allows.
+    #[test]
+    fn no_pattern_is_slow() {
+        const LENGTH: usize = 16 << 10;
+        let mut slowest = (std::time::Duration::ZERO, "");
+        for known in crate::catalogue::APPLICATIONS {
+            let of_parts = known.parts.iter().flat_map(|p| p.versions);
+            let versions = known.signs.iter().flat_map(|s| s.versions).chain(of_parts);
+            for version in versions {
+                let Some(pattern) = version.pattern else { continue };
+                for text in [
+                    version.begins.repeat(LENGTH / (version.begins.len() + 1)),
+                    format!("{}{}", version.begins, "1.".repeat(LENGTH / 2)),
+                    format!("{}{}", version.begins, " ".repeat(LENGTH)),
+                    format!("{}{}", version.begins, "\n".repeat(LENGTH)),
+                ] {
+                    let clock = std::time::Instant::now();
+                    extract(version, text.as_bytes());
+                    slowest = slowest.max((clock.elapsed(), pattern));
+                }
+            }
+        }
+        assert!(slowest.0.as_secs() < 10, "{slowest:?}");
+    }
+
+    #[test]
+    fn a_zip_that_lies_costs_no_more_than_is_looked_at() {
+        use crate::inspectors::apt::testing::Files;
+
+        let entry = |name_length: u16, from: u32| {
+            let mut bytes = b"PK\x01\x02".to_vec();
+            bytes.resize(46, 0);
+            bytes[28..30].copy_from_slice(&name_length.to_le_bytes());
+            bytes[42..46].copy_from_slice(&from.to_le_bytes());
+            bytes
+        };
+        let zip = |directory: &[u8], length: u32, from: u32| {
+            let mut bytes = directory.to_vec();
+            bytes.extend(b"PK\x05\x06");
+            bytes.extend([0; 8]);
+            bytes.extend(length.to_le_bytes());
+            bytes.extend(from.to_le_bytes());
+            bytes.extend([0; 2]);
+            bytes
+        };
+        let named = [entry(1, 0), b"m".to_vec()].concat();
+        for bytes in [
+            Vec::new(),
+            b"PK\x05\x06".to_vec(),
+            zip(&[], u32::MAX, u32::MAX),
+            zip(&entry(u16::MAX, 0), 46, 0),
+            // Its member is the directory itself, and its lengths are those of nothing.
+            zip(&named, 47, 0),
+            zip(&[entry(1, u32::MAX), b"m".to_vec()].concat(), 47, 0),
+            // A directory that says to begin anew for ever.
+            zip(&entry(0, 0).repeat(50_000), 46 * 50_000, 0),
+        ] {
+            let mut files = Files::default();
+            files.put("x.war", &bytes);
+            let told = member_of_zip(&files, "/x.war", "m");
+            assert!(told.is_none_or(|t| t.len() as u64 <= MAX_SIGN));
+        }
     }
 
     #[test]

@@ -14,13 +14,13 @@ use std::collections::BTreeSet;
 
 use muster_core::fact::{Obstacle, Reading};
 
-use crate::root::{EntryKind, Root};
+use crate::root::{Entry, EntryKind, Root};
 
 /// What must be kept of a tar, and may be read.
 pub(super) const READS: &[&str] = &[
     "/etc/apache2/**",
     "/etc/httpd/**",
-    "/etc/phpmyadmin/**",
+    "/etc/phpmyadmin/*.conf",
     "/usr/local/apache2/conf/**",
     "/etc/nginx/**",
     "/usr/local/nginx/conf/**",
@@ -46,11 +46,18 @@ const MAX_BYTES: u64 = 1 << 20;
 const MAX_DEPTH: usize = 16;
 /// Folders that are told.
 const MAX_SERVED: usize = 5000;
+/// Bytes of a path, a pattern, or a value; a longer path leads nowhere (PATH_MAX in linux/limits.h).
+const MAX_PATH: usize = 4096;
+/// Values that a configuration gives names to.
+const MAX_DEFINED: usize = 1000;
+/// Directories that are listed for the patterns of one server's configuration.
+const MAX_LISTED: usize = 10_000;
 
 /// The files of one server's configuration, each read once.
 struct Files<'a> {
     root: &'a dyn Root,
     read: BTreeSet<String>,
+    listed: usize,
     served: Vec<Served>,
     obstacles: &'a mut Vec<Obstacle>,
 }
@@ -90,7 +97,9 @@ impl Files<'_> {
 
     /// Takes a folder that is served, where its whole path is known.
     fn serve(&mut self, path: &str, by: &str) {
-        let is_known = path.starts_with('/') && !path.contains(['$', '%', '{', '*']);
+        let is_known = path.starts_with('/')
+            && path.len() < MAX_PATH
+            && !path.contains(['$', '%', '{', '*', '\0']);
         if is_known && self.served.len() < MAX_SERVED {
             let path = path.trim_end_matches('/');
             let path = if path.is_empty() { "/" } else { path };
@@ -98,8 +107,23 @@ impl Files<'_> {
         }
     }
 
+    fn list(&mut self, folder: &str) -> Option<Vec<Entry>> {
+        self.listed += 1;
+        if self.listed > MAX_LISTED {
+            self.note(
+                "web servers",
+                format!("a configuration has patterns for more than {MAX_LISTED} directories; the rest was not looked at"),
+            );
+            return None;
+        }
+        self.root.list(folder).found().cloned()
+    }
+
     /// Returns the files that a path with stars in its names leads to; a folder stands for the files in it where `deep`.
     fn matching(&mut self, pattern: &str, deep: bool) -> Vec<String> {
+        if pattern.len() >= MAX_PATH {
+            return Vec::new();
+        }
         let mut paths = vec![String::new()];
         for name in pattern.split('/').filter(|name| !name.is_empty() && *name != ".") {
             let mut next = Vec::new();
@@ -108,7 +132,7 @@ impl Files<'_> {
                     next.push(format!("{path}/{name}"));
                     continue;
                 }
-                let Reading::Found(entries) = self.root.list(path) else { continue };
+                let Some(entries) = self.list(path) else { continue };
                 let fitting = entries.iter().filter(|e| glob(name.as_bytes(), e.name.as_bytes()));
                 next.extend(fitting.map(|e| format!("{path}/{}", e.name)).take(MAX_FILES));
             }
@@ -118,14 +142,14 @@ impl Files<'_> {
         if deep {
             let mut files = Vec::new();
             for path in paths {
-                match self.root.list(&path) {
-                    Reading::Found(entries) => files.extend(
+                match self.list(&path) {
+                    Some(entries) => files.extend(
                         entries
                             .into_iter()
                             .filter(|e| e.kind != EntryKind::Directory)
                             .map(|e| format!("{path}/{}", e.name)),
                     ),
-                    _ => files.push(path),
+                    None => files.push(path),
                 }
             }
             paths = files;
@@ -203,7 +227,8 @@ fn from_folder(folder: &str, path: &str) -> String {
 pub(super) fn document_roots(root: &dyn Root, obstacles: &mut Vec<Obstacle>) -> Vec<Served> {
     let mut served = Vec::new();
     for read in [apache::read, nginx::read, lighttpd::read, caddy::read] {
-        let mut files = Files { root, read: BTreeSet::new(), served: Vec::new(), obstacles };
+        let mut files =
+            Files { root, read: BTreeSet::new(), listed: 0, served: Vec::new(), obstacles };
         read(&mut files);
         served.append(&mut files.served);
     }
@@ -283,6 +308,54 @@ mod tests {
             "Include /etc/apache2\nDefine A ${A}${A}\nDocumentRoot /${A}\n",
         )]);
         assert!(circle.is_empty(), "{circle:?}");
+    }
+
+    /// Each would take minutes or gigabytes if it were not bounded; together they take a moment.
+    #[test]
+    fn a_hostile_configuration_costs_no_more_than_its_length() {
+        let clock = std::time::Instant::now();
+        let mains = [
+            "etc/apache2/apache2.conf",
+            "etc/nginx/nginx.conf",
+            "etc/lighttpd/lighttpd.conf",
+            "etc/caddy/Caddyfile",
+            "etc/caddy/caddy.json",
+        ];
+        let defined: String = (0..60_000).map(|n| format!("Define a{n} ${{B}}\n")).collect();
+        let defined = format!("Define B {}\n{defined}", "x".repeat(4000));
+        let texts = [
+            "{".repeat(1 << 20),
+            "[".repeat(1 << 20),
+            "\"".repeat(1 << 20),
+            "a ".repeat(1 << 19),
+            "alias.url = ( \"/a\" => \"/b\", ".repeat(30_000),
+            format!("include \"/{}\"\ninclude /{};", "a/".repeat(400_000), "*/".repeat(100_000)),
+            format!("import {}\n", "*/".repeat(400_000)),
+            "Include /etc/apache2/*/*/*/*\ninclude /etc/nginx/*/*/*;\n".repeat(15_000),
+            format!("DocumentRoot /{}\n", "a".repeat(1_000_000)),
+            "root /srv/\0x;\nDocumentRoot /srv/\0x\n".to_owned(),
+            defined,
+        ];
+        for text in &texts {
+            for main in mains {
+                let told = served(&[(main, text), ("etc/nginx/conf.d/x", text)]);
+                assert!(told.iter().all(|s| s.len() < 2 * MAX_PATH && !s.contains('\0')));
+            }
+        }
+        assert!(clock.elapsed().as_secs() < 60, "{:?}", clock.elapsed());
+        let mut obstacles = Vec::new();
+        let giant = "x".repeat(2 << 20);
+        document_roots(&testing::Files::of(&[("etc/nginx/nginx.conf", &giant)]), &mut obstacles);
+        assert!(obstacles.iter().any(|o| o.what == "/etc/nginx/nginx.conf"), "{obstacles:?}");
+    }
+
+    #[test]
+    fn a_list_of_lighttpd_without_an_end_takes_nothing_of_the_next_value() {
+        let found = served(&[(
+            "etc/lighttpd/lighttpd.conf",
+            "alias.url = ( \"/a\" => \"/srv/a\",\nurl.redirect = ( \"/b\" => \"/srv/no\" )\n",
+        )]);
+        assert_eq!(found, ["/srv/a /etc/lighttpd/lighttpd.conf"]);
     }
 
     #[test]

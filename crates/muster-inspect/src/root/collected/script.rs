@@ -5,6 +5,9 @@
 //! `sudoers`. It takes no argument and reads no input: who holds the key can ask for this and for nothing else.
 
 use super::super::declared::components;
+use super::super::directory::mounts::entered;
+use super::super::walk::{PRUNED, PRUNED_AND_NAMED};
+use crate::catalogue::APPLICATIONS;
 use crate::inspectors::INSPECTORS;
 
 /// The frame; its comments stay behind.
@@ -13,17 +16,22 @@ const FRAME: &str = include_str!("script.sh");
 /// Returns the script, one line.
 pub fn script() -> String {
     let mut files = Vec::new();
-    let mut processes = Vec::new();
-    for pattern in patterns() {
-        let line = if is_of_proc(&pattern) { &mut processes } else { &mut files };
-        line.extend(wanted(&pattern));
+    let (mut names, mut processes) = (Vec::new(), Vec::new());
+    for pattern in patterns().iter().filter(|pattern| end(pattern).is_none()) {
+        let lines = match is_of_proc(pattern) {
+            true if is_names(pattern) => &mut names,
+            true => &mut processes,
+            false => &mut files,
+        };
+        lines.extend(wanted(pattern));
     }
     let mut lines: Vec<String> = Vec::new();
     for line in FRAME.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         match line {
             "@WANTED@" => lines.append(&mut files),
+            "@NAMES@" => lines.append(&mut names),
             "@PROC@" => lines.append(&mut processes),
-            line => lines.push(line.to_owned()),
+            line => lines.push(filled(line)),
         }
     }
     joined(&lines)
@@ -54,26 +62,59 @@ fn is_of_proc(pattern: &str) -> bool {
     components(pattern).next() == Some("proc")
 }
 
+/// Tells whether the names in a directory are wanted, and no more.
+fn is_names(pattern: &str) -> bool {
+    pattern.ends_with('/')
+}
+
+/// Returns what a path ends with, of a pattern that may lie anywhere on the disk.
+fn end(pattern: &str) -> Option<&str> {
+    pattern.trim_start_matches('/').strip_prefix("**/")
+}
+
+/// Puts the lists of this program into a line of the frame.
+fn filled(line: &str) -> String {
+    if !line.contains('@') {
+        return line.to_owned();
+    }
+    let pruned = || PRUNED.iter().chain(&PRUNED_AND_NAMED);
+    let or = |list: Vec<String>| list.join("|");
+    // A star is any part of a name here, and a dot any character: what is found too much, nobody asks for.
+    let expression = |end: &str| end.replace('*', "[^/]*");
+    // What is beside a sign is known by its name; some signs are themselves no more than that.
+    let beside = || {
+        let signs = || APPLICATIONS.iter().flat_map(|a| a.signs);
+        let names = signs().flat_map(|sign| sign.beside).copied();
+        let names = names.filter(|name| !patterns().iter().any(|p| end(p) == Some(name)));
+        names.chain(signs().filter(|sign| sign.is_name()).map(|sign| sign.file))
+    };
+    let named = PRUNED_AND_NAMED.iter().map(|p| p.trim_start_matches(['*', '/']).to_owned());
+    let mut ends: Vec<String> = patterns().iter().filter_map(|p| end(p).map(expression)).collect();
+    ends.extend(beside().map(expression).chain(named));
+    ends.sort_unstable();
+    ends.dedup();
+    let find: Vec<String> = pruned().map(|p| format!("-path \"{p}\"")).collect();
+    line.replace("@LOCAL@", &or(entered().map(|name| format!("\"{name} \"*")).collect()))
+        .replace("@UNDER@", &or(pruned().map(|p| format!("{p}/*")).collect()))
+        .replace("@PRUNED@", &find.join(" -o "))
+        .replace("@ENDS@", &format!("/({})$", or(ends)))
+        .replace("@BESIDE@", &or(beside().map(|name| format!("*/{name}")).collect()))
+}
+
 /// Returns the lines that ask for a pattern.
 fn wanted(pattern: &str) -> Vec<String> {
-    let is_names = pattern.ends_with('/');
     let path = format!("/{}", components(pattern).collect::<Vec<_>>().join("/"));
     if is_of_proc(pattern) {
         // `self` and its kin are no processes.
         let path = path.replace("/proc/*", "/proc/[0-9]*");
-        let path = if is_names { format!("{path}/*") } else { path };
+        let path = if is_names(pattern) { format!("{path}/*") } else { path };
         return vec![format!("w {path}")];
     }
-    if is_names {
+    if is_names(pattern) {
         return vec![format!("n {path}")];
     }
     if let Some(above) = path.strip_suffix("/**") {
         return vec![format!("for q in {above}; do b \"$q\"; done")];
-    }
-    if let Some((above, below)) = path.split_once("/**/") {
-        let name = below.rsplit('/').next().unwrap_or(below);
-        let above = if above.is_empty() { "/" } else { above };
-        return vec![format!("y {above} \"{name}\" \"*/{below}\"")];
     }
     let (above, name) = path.rsplit_once('/').unwrap_or(("", &path));
     if name == "*" {
@@ -107,6 +148,12 @@ mod tests {
         let script = script();
         for inspector in INSPECTORS {
             for pattern in inspector.reads().iter().filter(|p| !is_everything(p)) {
+                let Some(end) = end(pattern) else { continue };
+                let end = end.replace('*', "[^/]*");
+                assert!(script.contains(&end), "{}: {end}", inspector.name());
+            }
+            let fixed = |p: &&&str| !is_everything(p) && end(p).is_none();
+            for pattern in inspector.reads().iter().filter(fixed) {
                 for line in wanted(pattern) {
                     assert!(script.contains(&line), "{}: {line}", inspector.name());
                 }
@@ -123,7 +170,7 @@ mod tests {
         let line = super::super::key_line("", false);
         assert!(line.len() < 16_000, "{}", line.len());
         for pattern in patterns() {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._*+-".contains(c);
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._*+-=".contains(c);
             assert!(
                 pattern.chars().all(is_plain),
                 "{pattern} has a character that a shell takes for its own"
@@ -140,7 +187,7 @@ mod tests {
         assert_eq!(wanted("/var/x/**"), ["for q in /var/x; do b \"$q\"; done"]);
         assert_eq!(wanted("/proc/*/maps"), ["w /proc/[0-9]*/maps"]);
         assert_eq!(wanted("/proc/*/fd/"), ["w /proc/[0-9]*/fd/*"]);
-        assert_eq!(wanted("/**/wiki/version.php"), ["y / \"version.php\" \"*/wiki/version.php\""]);
+        assert_eq!(end("/**/wiki/version.php"), Some("wiki/version.php"));
     }
 
     #[test]

@@ -73,11 +73,12 @@ u "$p"
 fi
 done
 }
-# b PATH: everything below.
+# b PATH: everything below; of keys and passwords the names alone.
 b() {
 if [ -d "$1" ] && [ ${#1} -lt 1000 ]; then
 d "$1"
 for c in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+case $c in *.key|*.pem|*.p12|*.pfx|*.jks|*passw*) k "$c"; continue;; esac
 if [ -L "$c" ]; then e "$c"
 elif [ -d "$c" ]; then b "$c"
 elif [ -e "$c" ]; then e "$c"
@@ -87,21 +88,36 @@ else
 u "$1"
 fi
 }
-# x: the mount points of local disks.
+# x: the mount points of local disks, each disk once.
 x() {
-while read -r a m f r; do
-case $f in ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs|overlay|vfat|bcachefs) printf "%s\n" "$m";; esac
-done < /proc/mounts
-}
-# y ABOVE NAME PATH: what lies anywhere below, on local disks.
-y() {
-{
-printf "%s\n" "$1"
-x | while read -r m; do
-case $m in "${1%/}"/?*) printf "%s\n" "$m";; esac
+S=
+while read -r i j v o m r; do
+case ${r#*- } in @LOCAL@) :;; *) continue;; esac
+case $m in /|@UNDER@) continue;; esac
+case $S in *" $v:$o "*|*" $v:/ "*) continue;; esac
+S="$S $v:$o "
+printf "%s\n" "$m"
 done
-} | while read -r m; do find "$m" -xdev -name "$2" -path "$3"; done | while IFS= read -r p; do e "$p"; done
 }
+# f: the names of everything on local disks.
+f() {
+{
+printf "/\n"
+x < /proc/self/mountinfo
+} | while read -r m; do find "$m" -xdev "(" @PRUNED@ ")" -print -prune -o -name "*$N*" -prune -o -print; done
+}
+# y: what may belong to a web application, and what was refused on the way to it.
+y() {
+W=$(
+{
+f | grep -aE -e "@ENDS@" | while IFS= read -r p; do
+case $p in @BESIDE@) k "$p";; *) e "$p";; esac
+done >&5
+} 2>&1
+)
+printf "%s\n" "$W" | sed -n -e "s/^find: .\{0,1\}\(\/.*[^:]\).\{0,1\}: Permission denied$/W \1/p"
+}
+# What is behind a descriptor is never read: it may be a terminal, or a pipe that never ends.
 # w PATH...: files of /proc: their size is not known before they are read, so they come as lines.
 w() {
 for p do
@@ -110,15 +126,23 @@ done
 }
 A=$(
 printf "u %s\n" "$(id -u)"
+sed -e "s/^/m /" /proc/self/mountinfo
 @WANTED@
+y 5>&1
 )
 P=$(
-@PROC@
+@NAMES@
 )
-L=$(printf "%s\n" "$P" | grep -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" | xargs ls -ldn | grep -v "/fd/[0-9]* -> [^s]")
-M=$(printf "%s\n" "$P" | grep -e "/maps$" | xargs grep -aHs -e "(deleted)" -e "^[^ ]* ..x" /dev/null)
-F=$(printf "%s\n" "$P" | grep -v -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" -e "/maps$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
-A=$A${N}p$N$P$N$L$N$M$N$F
+Q=$(
+{
+@PROC@
+} | sort -u
+)
+L=$(printf "%s\n" "$P" "$Q" | grep -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" | xargs ls -ldn 2>&1 | grep -v "/fd/[0-9]* -> [^s]")
+M=$(printf "%s\n" "$Q" | grep -e "/maps$" | xargs grep -aHs -e "(deleted)" -e "^[^ ]* ..x" /dev/null)
+E=$(tr "\000" "\n" < /proc/1/environ | sed -n -e "s,^container=,/proc/1/environ:&,p")
+F=$(printf "%s\n" "$Q" | grep -v -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" -e "/maps$" -e "/environ$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
+A=$A${N}p$N$P$N$Q$N$L$N$M$N$E$N$F
 printf "\nmuster answers 1 %s\n%s\n" "${#A}" "$A"
 C=$(printf "%s\n" "$A" | sed -n -e "/^p$/q" -e "s,^[flc] /,./,p" | sort -u)
 case $(tar --version) in

@@ -2,7 +2,7 @@
 //!
 //! What is named here is entered; any other is not. A file system of this list answers from a disk of this machine.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// File systems on disks of this machine: the name of each, and its number in linux/magic.h or in its own source.
 const LOCAL: [(&str, u64); 24] = [
@@ -75,13 +75,18 @@ const FOREIGN: [(&str, u64); 13] = [
 
 /// What is done with a file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::root) enum Verdict {
     /// It is walked.
     Enter,
     /// It holds nothing to speak of.
     Pass,
     /// It is not walked, and that is said.
     Name(String),
+}
+
+/// Returns the names of the file systems that are entered.
+pub(in crate::root) fn entered() -> impl Iterator<Item = &'static str> {
+    LOCAL.iter().map(|(name, _)| *name)
 }
 
 /// Judges a file system by its name in mountinfo.
@@ -132,11 +137,11 @@ fn foreign(name: &str) -> Verdict {
 
 /// The file systems mounted below a directory, by their place in it.
 #[derive(Debug, Default)]
-pub(super) struct Mounts(HashMap<Vec<u8>, Verdict>);
+pub(in crate::root) struct Mounts(HashMap<Vec<u8>, Verdict>);
 
 impl Mounts {
     /// Reads `/proc/self/mountinfo`, and keeps what is mounted below a directory of this machine.
-    pub(super) fn below(directory: &[u8], mountinfo: &[u8]) -> Self {
+    pub(in crate::root) fn below(directory: &[u8], mountinfo: &[u8]) -> Self {
         let mut mounts = HashMap::new();
         for line in mountinfo.split(|b| *b == b'\n') {
             let mut fields = line.split(|b| *b == b' ');
@@ -156,8 +161,13 @@ impl Mounts {
         Self(mounts)
     }
 
+    /// Returns every place where something is mounted, in order.
+    pub(in crate::root) fn all(&self) -> BTreeMap<&[u8], &Verdict> {
+        self.0.iter().map(|(place, verdict)| (place.as_slice(), verdict)).collect()
+    }
+
     /// Returns what is known of a directory, if something is mounted there.
-    pub(super) fn at(&self, place: &[u8]) -> Option<&Verdict> {
+    pub(in crate::root) fn at(&self, place: &[u8]) -> Option<&Verdict> {
         if self.0.is_empty() { None } else { self.0.get(place) }
     }
 }

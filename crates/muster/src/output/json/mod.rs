@@ -3,6 +3,7 @@
 //! These are wire types: names and shapes are a promise, whatever becomes of the types they are made from.
 
 mod object;
+mod seen;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -16,6 +17,7 @@ use muster_core::time::{Date, Instant};
 use serde::Serialize;
 
 use object::{Key, Object, key};
+use seen::Seen;
 
 use crate::report::Report;
 
@@ -282,6 +284,7 @@ pub(crate) fn inspection(report: &Report, to: &mut dyn Write) -> io::Result<()> 
     }
     list.push(b']');
     object.value(key!("unknown"), &report.unknown.iter().map(unknown).collect::<Vec<_>>());
+    object.value(key!("seen"), &Seen::of(&report.facts));
     object.end();
     out.push(b'\n');
     give(&mut out, to)

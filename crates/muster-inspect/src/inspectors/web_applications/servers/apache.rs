@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Files, MAX_DEPTH, folder_of, from_folder};
+use super::{Files, MAX_DEFINED, MAX_DEPTH, MAX_PATH, folder_of, from_folder};
 use crate::root::EntryKind;
-use muster_core::fact::Reading;
 
 const MAIN: [&str; 4] = [
     "/etc/apache2/apache2.conf",
@@ -12,8 +11,9 @@ const MAIN: [&str; 4] = [
     "/etc/apache2/httpd.conf",
     "/usr/local/apache2/conf/httpd.conf",
 ];
-/// Bytes of a value in which variables are replaced.
-const MAX_VALUE: usize = 4096;
+
+/// Where the homes of accounts are.
+const HOMES: &str = "/home";
 
 struct Server {
     root: String,
@@ -37,8 +37,10 @@ fn file(files: &mut Files<'_>, server: &mut Server, path: &str, depth: usize) {
         let words = words(line, &server.defined);
         let Some((directive, arguments)) = words.split_first() else { continue };
         match (directive.to_ascii_lowercase().as_str(), arguments) {
-            ("serverroot", [root, ..]) => server.root.clone_from(root),
-            ("define", [name, value, ..]) => {
+            ("serverroot", [root, ..]) if root.len() < MAX_PATH => server.root.clone_from(root),
+            ("define", [name, value, ..])
+                if server.defined.len() < MAX_DEFINED && name.len() + value.len() <= MAX_PATH =>
+            {
                 server.defined.insert(name.clone(), value.clone());
             }
             ("documentroot", [folder, ..]) => {
@@ -65,12 +67,12 @@ fn file(files: &mut Files<'_>, server: &mut Server, path: &str, depth: usize) {
 
 /// Serves a folder of every home.
 fn homes(files: &mut Files<'_>, folder: &str, by: &str) {
-    if folder.starts_with('/') || folder.contains("..") {
+    if folder.starts_with('/') || folder.contains("..") || folder.len() >= MAX_PATH {
         return;
     }
-    let Reading::Found(homes) = files.root.list("/home") else { return };
-    for home in homes.into_iter().filter(|h| h.kind == EntryKind::Directory) {
-        let path = format!("/home/{}/{folder}", home.name);
+    let Some(entries) = files.list(HOMES) else { return };
+    for home in entries.into_iter().filter(|h| h.kind == EntryKind::Directory) {
+        let path = format!("{HOMES}/{}/{folder}", home.name);
         if files.root.is_there(&path) {
             files.serve(&path, by);
         }
@@ -111,7 +113,7 @@ fn expanded(word: &str, defined: &BTreeMap<String, String>) -> String {
         let Some((name, after)) = after.split_once('}') else { break };
         value.push_str(before);
         match defined.get(name) {
-            Some(known) if value.len() + known.len() <= MAX_VALUE => value.push_str(known),
+            Some(known) if value.len() + known.len() <= MAX_PATH => value.push_str(known),
             // Unknown, or from the environment of the server: the path is not known.
             _ => value.push('$'),
         }

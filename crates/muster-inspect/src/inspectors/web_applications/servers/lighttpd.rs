@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Files, MAX_DEPTH, folder_of, from_folder};
+use super::{Files, MAX_DEFINED, MAX_DEPTH, MAX_PATH, folder_of, from_folder};
 
 const MAIN: &str = "/etc/lighttpd/lighttpd.conf";
-/// Bytes of a value that is joined of several.
-const MAX_VALUE: usize = 4096;
 
 pub(super) fn read(files: &mut Files<'_>) {
     file(files, &mut BTreeMap::new(), MAIN, 0);
@@ -35,7 +33,9 @@ fn file(files: &mut Files<'_>, variables: &mut BTreeMap<String, String>, path: &
                     if name == "server.document-root" {
                         files.serve(&value, path);
                     }
-                    variables.insert(name.clone(), value);
+                    if variables.len() < MAX_DEFINED && name.len() < MAX_PATH {
+                        variables.insert(name.clone(), value);
+                    }
                 }
             }
             _ => {}
@@ -48,7 +48,8 @@ fn targets(files: &mut Files<'_>, value: &[Token], path: &str) {
     for pair in value.windows(2) {
         match pair {
             [Token::Sign('>'), Token::Text(target)] => files.serve(target, path),
-            [Token::Sign(')'), _] => return,
+            // The end of the list; without one, where the next value begins.
+            [Token::Sign(')' | '='), _] => return,
             _ => {}
         }
     }
@@ -65,7 +66,7 @@ fn joined(value: &[Token], variables: &BTreeMap<String, String>) -> Option<Strin
             _ if at % 2 == 1 => break,
             _ => return None,
         }
-        if joined.len() > MAX_VALUE {
+        if joined.len() > MAX_PATH {
             return None;
         }
     }

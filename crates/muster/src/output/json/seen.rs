@@ -1,0 +1,105 @@
+//! What an inspection saw beside packages, as evidence: the kernels, what listens, what a walk came to.
+//!
+//! None of it is owed by being here; what is owed is among the findings. Null stands where this kind of root has no such
+//! thing, or where it could not be read: then `unknown` says so.
+
+use muster_core::fact::{Facts, Reading};
+use muster_core::running::{Listener, Transport};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(super) struct Seen<'a> {
+    kernel: Kernel<'a>,
+    listeners: Option<Vec<Listening<'a>>>,
+    web: Option<Web<'a>>,
+}
+
+#[derive(Serialize)]
+struct Kernel<'a> {
+    running: Option<&'a str>,
+    next_boot: Option<&'a str>,
+    container: Option<&'a str>,
+    livepatch: Option<Livepatch<'a>>,
+}
+
+#[derive(Serialize)]
+struct Livepatch<'a> {
+    applied: &'a [String],
+    state: Option<&'a str>,
+    fixes: &'a [String],
+    source: &'a str,
+}
+
+#[derive(Serialize)]
+struct Listening<'a> {
+    transport: &'static str,
+    address: &'a str,
+    port: u16,
+    reach: &'static str,
+    cleartext: Option<&'a str>,
+    pid: Option<u32>,
+    process: Option<&'a str>,
+    unit: Option<&'a str>,
+    package: Option<&'a str>,
+    evidence: &'a str,
+}
+
+#[derive(Serialize)]
+struct Web<'a> {
+    document_roots: &'a [String],
+    not_walked: Vec<NotWalked<'a>>,
+}
+
+#[derive(Serialize)]
+struct NotWalked<'a> {
+    path: &'a str,
+    why: &'a str,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn of(facts: &'a Facts) -> Self {
+        let running = &facts.running;
+        let livepatch = running.livepatch.found().map(|l| Livepatch {
+            applied: &l.applied,
+            state: l.state.as_deref(),
+            fixes: &l.fixes,
+            source: &l.source,
+        });
+        let text = |reading: &'a Reading<String>| reading.found().map(String::as_str);
+        Self {
+            kernel: Kernel {
+                running: text(&facts.kernels.running),
+                next_boot: text(&facts.kernels.next_boot),
+                container: running.container.as_deref(),
+                livepatch,
+            },
+            listeners: running.listeners.found().map(|l| l.iter().map(listening).collect()),
+            web: facts.walk.found().map(|walk| Web {
+                document_roots: &walk.document_roots,
+                not_walked: walk
+                    .not_walked
+                    .iter()
+                    .map(|(path, why)| NotWalked { path, why })
+                    .collect(),
+            }),
+        }
+    }
+}
+
+fn listening(listener: &Listener) -> Listening<'_> {
+    Listening {
+        transport: match listener.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        },
+        address: &listener.address,
+        port: listener.port,
+        reach: listener.reach.name(),
+        cleartext: listener.cleartext.as_deref(),
+        pid: listener.pid,
+        process: listener.process.as_deref(),
+        unit: listener.unit.as_deref(),
+        package: listener.package.as_deref(),
+        evidence: &listener.evidence,
+    }
+}
