@@ -61,7 +61,8 @@ fn set_limits(limits: &Limits) -> Result<(), String> {
 }
 
 /// Keeps the right to read files that belong to others, and to look at their processes where that is the work. Keeps only
-/// what the parent has.
+/// what the parent has. `CAP_SYS_ADMIN`, by which alone xattr(7) shows `trusted.*`, is kept for overlays: of what else it
+/// grants, the filter of system calls lets nothing pass.
 fn drop_capabilities(access: &Access<'_>) {
     let Ok(now) = rustix::thread::capabilities(None) else { return };
     let mut wanted = CapabilitySet::DAC_READ_SEARCH;
@@ -205,6 +206,7 @@ fn rules(opens: bool, attributes: bool) -> Result<Rules, seccompiler::BackendErr
     rules.insert(libc::SYS_fcntl, flags);
     if attributes {
         rules.insert(libc::SYS_fgetxattr, Vec::new());
+        rules.insert(libc::SYS_flistxattr, Vec::new());
     }
     if opens {
         rules.extend(OF_FILES.iter().map(|&call| (call, Vec::new())));

@@ -18,7 +18,7 @@ pub use collected::{Answer, Collected, NotWhole, command, key_line, script, sudo
 pub use declared::Declared;
 pub(crate) use declared::Pattern;
 pub use directory::Directory;
-pub use overlay::Overlay;
+pub use overlay::{Marks, Overlay};
 pub use tar::{NotTar, Tar};
 pub(crate) use walk::is_below;
 pub use walk::{Spotted, Walked, Wanted};

@@ -1,244 +1,386 @@
-//! Layers of directories as one root, as overlayfs joins them: the images and containers of Docker, Podman and containerd.
+//! The layers of a container, seen as the one tree that overlayfs makes of them.
 //!
-//! By the kernel's `Documentation/filesystems/overlayfs.rst`: an entry of an upper layer stands before those below; two
-//! directories are joined; a character device 0/0, or an empty file with the attribute `overlay.whiteout`, hides what
-//! lies below; so does a directory with `overlay.opaque`. A file with `overlay.metacopy` has its bytes in a layer below.
-//! Paths are walked as in a directory: name by name, links followed within the joined root, never out of it.
+//! The rules are those of the kernel (`Documentation/filesystems/overlayfs.rst`): the top layer wins; directories of one
+//! name are merged, unless one is opaque; a character device 0/0 hides what lies below it (a whiteout), so does an empty
+//! file that `overlay.whiteout` marks in a directory so announced; a directory that was renamed names the one it was
+//! (`overlay.redirect`); the bytes of a file of which only the metadata were changed lie below (`overlay.metacopy`). Where
+//! a user without rights keeps layers, the marks have names that he may write: `user.*`, and files called `.wh.NAME`.
 //!
-//! What was renamed from layer to layer (`overlay.redirect`) is not followed: it is an obstacle, not an empty directory.
-//! Data-only layers are not known.
+//! Links are followed in the merged tree, name by name, with the top of the layers as `/`: none leads out of them. What
+//! the layers do not hold, a container's volumes and its `/proc`, is not seen. It mounts nothing.
 
-use std::collections::BTreeMap;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Duration;
 
 use muster_core::fact::Reading;
 use muster_core::time::Instant;
-use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, fgetxattr, fstat, openat, readlinkat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, openat, readlinkat,
+    statat,
+};
 use rustix::io::Errno;
 
 use super::declared::components;
 use super::directory::{LOOK, OpenFile, Stop, entry_kind, name_of};
-use super::{Content, Entry, EntryKind, Look, MAX_ENTRIES, MAX_LINKS, Root, crowded, no_file, obstacle};
+use super::walk::{MAX_DEPTH, MAX_WALKED, passed_by};
+use super::{
+    Content, Entry, EntryKind, Look, MAX_ENTRIES, MAX_LINKS, Root, Walked, Wanted, crowded,
+    no_file, obstacle,
+};
 
-/// How many layers are joined; engines stop at 128 or before.
-pub const MAX_LAYERS: usize = 128;
+/// How often a renamed directory leads to another, on the way to one name.
+const MAX_REDIRECTS: u32 = 20;
+/// Bytes of an attribute.
+const MAX_ATTRIBUTE: usize = 4096;
 
-/// What hides by its name, where no device can be made (AUFS, fuse-overlayfs, the OCI image layout).
-const WHITEOUT: &str = ".wh.";
-const OPAQUE: &str = ".wh..wh..opq";
-
-/// The attributes, by who wrote them: the kernel for root, the kernel in a user namespace, fuse-overlayfs.
-const PREFIXES: [&str; 3] = ["trusted.overlay.", "user.overlay.", "user.fuseoverlayfs."];
-
-const LIST: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NOCTTY);
-
-/// Directories as the layers of one root.
-pub struct Overlay {
-    layers: Layers,
-    /// Whether names hide as well: in layers that a user without privileges wrote.
-    by_name: bool,
+/// Whose marks hide what lies below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marks {
+    /// The administrator's: `trusted.overlay.*`. Who is in the container cannot write them.
+    Trusted,
+    /// Also those that a user without rights can write: `user.overlay.*`, `user.fuseoverlayfs.*`, `.wh.NAME`.
+    User,
 }
 
-/// A directory, by the layers that have a part in it.
-type Layers = Vec<Rc<OwnedFd>>;
+/// Layers as the `/` of a server.
+pub struct Overlay {
+    layers: Vec<Part>,
+    marks: Marks,
+    end: Cell<Option<Duration>>,
+}
 
-/// What lies at a name.
-enum Seen {
-    Directory(Layers, Stat),
+/// A directory of one layer.
+#[derive(Clone)]
+struct Part {
+    layer: usize,
+    directory: Rc<OwnedFd>,
+}
+
+impl AsFd for Part {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+/// What a name stands for.
+enum Merged {
+    /// Directories of one name, the top one first; never empty.
+    Directory(Vec<Part>),
+    /// Anything else, in one layer.
     Other(Other),
 }
 
-/// What is no directory: where it lies, and what was looked at.
 struct Other {
-    parent: Rc<OwnedFd>,
+    parent: Part,
     name: String,
     itself: OwnedFd,
     stat: Stat,
-}
-
-/// Why a walk ended.
-enum Ended {
-    By(Stop),
-    Redirected,
-}
-
-impl From<Errno> for Ended {
-    fn from(error: Errno) -> Self {
-        Self::By(error.into())
-    }
-}
-
-impl Ended {
-    const ABSENT: Self = Self::By(Stop::Absent);
-
-    fn reading<T>(self, path: &str) -> Reading<T> {
-        match self {
-            Self::By(stop) => stop.reading(path),
-            Self::Redirected => Reading::Unknown(obstacle(
-                path,
-                "was moved from layer to layer (overlay.redirect), which is not followed; mount the container and inspect that directory",
-            )),
-        }
-    }
+    /// Where the bytes lie, should this layer have the metadata alone.
+    below: Vec<Part>,
 }
 
 impl Overlay {
-    /// Joins open directories, the topmost first. `by_name`: files called `.wh.NAME` hide too.
-    pub fn new(layers: Vec<OwnedFd>, by_name: bool) -> Self {
-        Self { layers: layers.into_iter().take(MAX_LAYERS).map(Rc::new).collect(), by_name }
+    /// Takes open directories as layers, the top one first.
+    pub fn new(layers: Vec<OwnedFd>, marks: Marks) -> Self {
+        let part = |(layer, directory)| Part { layer, directory: Rc::new(directory) };
+        Self {
+            layers: layers.into_iter().enumerate().map(part).collect(),
+            marks,
+            end: Cell::new(None),
+        }
     }
 
-    /// Returns the open directories.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.layers.iter().map(|layer| layer.as_fd())
+    /// Sets the end of the time for a walk over all of it.
+    pub(crate) fn expect_walk(&self, end: Duration) {
+        self.end.set(Some(end));
     }
 
-    fn walk(&self, path: &str, follow_last: bool) -> Result<Seen, Ended> {
+    /// Returns the open layers.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.layers.iter().map(AsFd::as_fd).collect()
+    }
+
+    fn walk(&self, path: &str, follow_last: bool) -> Result<Merged, Stop> {
         let mut ahead: Vec<String> = components(path).map(String::from).collect();
         ahead.reverse();
-        // The names of the directories on the way: one set of descriptors is open at a time.
-        let mut behind: Vec<String> = Vec::new();
-        let mut here = self.layers.clone();
+        let mut behind: Vec<Vec<Part>> = Vec::new();
         let mut links = 0;
         while let Some(name) = ahead.pop() {
             if name == ".." {
                 behind.pop();
-                here = self.descend(&behind)?;
                 continue;
             }
             let last = ahead.is_empty();
-            let other = match self.step(&here, &name)? {
-                Seen::Directory(layers, stat) => {
-                    if last {
-                        return Ok(Seen::Directory(layers, stat));
+            let here = behind.last().map_or(&self.layers[..], Vec::as_slice);
+            match self.lookup(here, &name, &mut 0)?.ok_or(Stop::Absent)? {
+                Merged::Directory(parts) => behind.push(parts),
+                Merged::Other(other) => {
+                    let is_link = FileType::from_raw_mode(other.stat.st_mode).is_symlink();
+                    if !is_link || (last && !follow_last) {
+                        return if last { Ok(Merged::Other(other)) } else { Err(Stop::Absent) };
                     }
-                    here = layers;
-                    behind.push(name);
-                    continue;
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(Stop::Circle);
+                    }
+                    let target = readlinkat(&other.itself, "", Vec::new())?;
+                    let target = target.to_string_lossy();
+                    if target.starts_with('/') {
+                        behind.clear();
+                    }
+                    let names: Vec<String> = components(&target).map(String::from).collect();
+                    ahead.extend(names.into_iter().rev());
                 }
-                Seen::Other(other) => other,
-            };
-            let is_link = FileType::from_raw_mode(other.stat.st_mode).is_symlink();
-            if !is_link || (last && !follow_last) {
-                return if last { Ok(Seen::Other(other)) } else { Err(Ended::ABSENT) };
-            }
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(Ended::By(Stop::Circle));
-            }
-            let target = readlinkat(&other.itself, "", Vec::new())?;
-            let target = target.to_string_lossy();
-            if target.starts_with('/') {
-                behind.clear();
-                here = self.layers.clone();
-            }
-            let before = ahead.len();
-            ahead.extend(components(&target).map(String::from));
-            if let Some(new) = ahead.get_mut(before..) {
-                new.reverse();
             }
         }
-        // The path was `/`, or led back to where it began.
-        let stat = fstat(here.first().ok_or(Ended::ABSENT)?)?;
-        Ok(Seen::Directory(here, stat))
+        Ok(Merged::Directory(behind.pop().unwrap_or_else(|| self.layers.clone())))
     }
 
-    /// Walks once more what was walked already.
-    fn descend(&self, names: &[String]) -> Result<Layers, Ended> {
-        let mut here = self.layers.clone();
-        for name in names {
-            match self.step(&here, name)? {
-                Seen::Directory(layers, _) => here = layers,
-                Seen::Other(_) => return Err(Ended::ABSENT),
-            }
+    /// Finds one name in directories that are seen as one.
+    fn lookup(
+        &self,
+        parts: &[Part],
+        name: &str,
+        redirects: &mut u32,
+    ) -> Result<Option<Merged>, Stop> {
+        if self.is_mark(name) {
+            return Ok(None);
         }
-        Ok(here)
-    }
-
-    /// Finds one name in a directory.
-    fn step(&self, here: &Layers, name: &str) -> Result<Seen, Ended> {
-        let mut joined: Layers = Vec::new();
-        let mut first: Option<Stat> = None;
-        let hidden_by = format!("{WHITEOUT}{name}");
-        for layer in here {
-            if self.by_name && name.starts_with(WHITEOUT) {
-                break;
-            }
-            let itself = match openat(layer, name, LOOK, Mode::empty()) {
+        let mut name = name.to_owned();
+        let mut ahead: Vec<Part> = parts.to_vec();
+        ahead.reverse();
+        let mut found: Vec<Part> = Vec::new();
+        while let Some(part) = ahead.pop() {
+            let itself = match openat(&part, name.as_str(), LOOK, Mode::empty()) {
                 Ok(itself) => itself,
-                Err(Errno::NOENT) => {
-                    if self.by_name && is_there(layer, &hidden_by) {
-                        break;
-                    }
-                    continue;
-                }
-                // A name that is too long for one layer's file system may still be in another.
+                Err(Errno::NOENT | Errno::NOTDIR) if self.hides_by_name(&part, &name) => break,
+                Err(Errno::NOENT | Errno::NOTDIR) => continue,
                 Err(error) => return Err(error.into()),
             };
             let stat = fstat(&itself)?;
-            let kind = FileType::from_raw_mode(stat.st_mode);
-            if is_whiteout(layer, name, &stat) {
+            if self.is_whiteout(&part, &name, &stat) {
                 break;
             }
-            if !kind.is_dir() {
-                if first.is_some() {
+            if !FileType::from_raw_mode(stat.st_mode).is_dir() {
+                if !found.is_empty() {
                     break;
                 }
-                let parent = Rc::clone(layer);
-                return Ok(Seen::Other(Other { parent, name: name.to_owned(), itself, stat }));
+                ahead.reverse();
+                let below = ahead;
+                return Ok(Some(Merged::Other(Other { parent: part, name, itself, stat, below })));
             }
-            let opened = openat(layer, name, LIST, Mode::empty())?;
-            let is_last = attribute(&opened, "opaque").is_some_and(|value| value == b"y")
-                || self.by_name && is_there(&opened, OPAQUE);
-            let is_moved = attribute(&opened, "redirect").is_some();
-            joined.push(Rc::new(opened));
-            first.get_or_insert(stat);
+            // An attribute is told of what is open for reading alone.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let directory = openat(&itself, ".", flags, Mode::empty())?;
+            let part = Part { layer: part.layer, directory: Rc::new(directory) };
+            let is_last = self.is_opaque(&part);
+            let redirect = self.attribute(part.as_fd(), "redirect");
+            found.push(part.clone());
             if is_last {
                 break;
             }
-            if is_moved {
-                return Err(Ended::Redirected);
+            if let Some(redirect) = redirect {
+                (ahead, name) = self.redirected(&part, ahead, &redirect, redirects)?;
             }
         }
-        first.map(|stat| Seen::Directory(joined, stat)).ok_or(Ended::ABSENT)
+        Ok((!found.is_empty()).then_some(Merged::Directory(found)))
     }
 
-    /// Opens a file; where its layer has only what is told of it, the bytes of a layer below.
-    fn open_other(&self, path: &str, other: &Other) -> Result<(OwnedFd, Stat), Ended> {
-        let opened = open_same(other)?;
-        if attribute(&opened, "metacopy").is_none() {
-            return Ok((opened, other.stat));
+    /// Returns where the layers below have what was renamed: the directories to look in, the lowest first, and the name.
+    fn redirected(
+        &self,
+        part: &Part,
+        ahead: Vec<Part>,
+        redirect: &[u8],
+        redirects: &mut u32,
+    ) -> Result<(Vec<Part>, String), Stop> {
+        *redirects += 1;
+        if *redirects > MAX_REDIRECTS {
+            return Err(Stop::Circle);
         }
-        if attribute(&opened, "redirect").is_some() {
-            return Err(Ended::Redirected);
+        let redirect = String::from_utf8_lossy(redirect).into_owned();
+        let mut names: Vec<&str> = components(&redirect).collect();
+        let Some(last) = names.pop() else { return Err(Stop::Absent) };
+        if names.contains(&"..") || last == ".." {
+            return Err(Stop::Absent);
         }
-        let mut names: Vec<&str> = components(path).collect();
-        names.pop();
-        let Seen::Directory(layers, _) = self.walk(&names.join("/"), true)? else {
-            return Err(Ended::ABSENT);
-        };
-        let above = layers.iter().position(|layer| is_same(layer, &other.parent));
-        for layer in layers.iter().skip(above.map_or(layers.len(), |at| at + 1)) {
-            let itself = match openat(layer, other.name.as_str(), LOOK, Mode::empty()) {
-                Ok(itself) => itself,
-                Err(Errno::NOENT) => continue,
-                Err(error) => return Err(error.into()),
+        if !redirect.starts_with('/') {
+            // The kernel writes a mere name where the parent is the same.
+            return if names.is_empty() { Ok((ahead, last.to_owned())) } else { Err(Stop::Absent) };
+        }
+        let mut here: Vec<Part> =
+            self.layers.iter().filter(|own| own.layer > part.layer).cloned().collect();
+        for name in names {
+            here = match self.lookup(&here, name, redirects)? {
+                Some(Merged::Directory(parts)) => parts,
+                Some(Merged::Other(_)) | None => Vec::new(),
             };
-            let stat = fstat(&itself)?;
-            if !FileType::from_raw_mode(stat.st_mode).is_file() {
-                break;
-            }
-            let lower = Other { parent: Rc::clone(layer), name: other.name.clone(), itself, stat };
-            let opened = open_same(&lower)?;
-            if attribute(&opened, "metacopy").is_none() {
-                return Ok((opened, stat));
-            }
-            if attribute(&opened, "redirect").is_some() {
-                break;
-            }
         }
-        Err(Ended::Redirected)
+        here.reverse();
+        Ok((here, last.to_owned()))
+    }
+
+    /// Tells a name that is itself a mark.
+    fn is_mark(&self, name: &str) -> bool {
+        self.marks == Marks::User && name.starts_with(".wh.")
+    }
+
+    fn hides_by_name(&self, part: &Part, name: &str) -> bool {
+        self.marks == Marks::User
+            && statat(part, format!(".wh.{name}"), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    fn is_whiteout(&self, part: &Part, name: &str, stat: &Stat) -> bool {
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::CharacterDevice => stat.st_rdev == 0,
+            FileType::RegularFile if stat.st_size == 0 => {
+                self.announces_whiteouts(part)
+                    && self
+                        .open_in(part, name)
+                        .is_ok_and(|file| self.attribute(file.as_fd(), "whiteout").is_some())
+            }
+            _ => self.hides_by_name(part, name),
+        }
+    }
+
+    fn is_opaque(&self, part: &Part) -> bool {
+        self.attribute(part.as_fd(), "opaque").is_some_and(|value| value == b"y")
+            || self.marks == Marks::User
+                && statat(part, ".wh..wh..opq", AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Tells whether empty files may be whiteouts there: the kernel looks at them nowhere else.
+    fn announces_whiteouts(&self, part: &Part) -> bool {
+        self.attribute(part.as_fd(), "opaque").is_some_and(|value| value == b"x")
+    }
+
+    fn attribute(&self, of: BorrowedFd<'_>, name: &str) -> Option<Vec<u8>> {
+        let prefixes: &[&str] = match self.marks {
+            Marks::Trusted => &["trusted.overlay."],
+            Marks::User => &["trusted.overlay.", "user.overlay.", "user.fuseoverlayfs."],
+        };
+        // Most have none: one question instead of several.
+        let mut names = [0_u8; MAX_ATTRIBUTE];
+        let told = match flistxattr(of, &mut names[..]) {
+            Ok(0) | Err(Errno::NOTSUP) => return None,
+            Ok(length) => names.get(..length),
+            // More than fit: each is asked for by its name.
+            Err(_) => None,
+        };
+        prefixes.iter().find_map(|prefix| {
+            let whole = format!("{prefix}{name}");
+            if told.is_some_and(|told| told.split(|b| *b == 0).all(|n| n != whole.as_bytes())) {
+                return None;
+            }
+            let mut value = vec![0; MAX_ATTRIBUTE];
+            let length = fgetxattr(of, whole, &mut value[..]).ok()?;
+            value.truncate(length);
+            Some(value)
+        })
+    }
+
+    fn open_in(&self, part: &Part, name: &str) -> Result<OwnedFd, Errno> {
+        let flags =
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
+        openat(part, name, flags, Mode::empty())
+    }
+
+    /// Opens a regular file that was looked at, in the layer that has its bytes.
+    fn open_other(&self, other: Other, path: &str, redirects: u32) -> Reading<Box<dyn Content>> {
+        let kind = FileType::from_raw_mode(other.stat.st_mode);
+        if !kind.is_file() {
+            return Reading::Unknown(no_file(path, name_of(kind)));
+        }
+        let opened = self.open_in(&other.parent, &other.name).and_then(|file| {
+            let stat = fstat(&file)?;
+            if (stat.st_dev, stat.st_ino) == (other.stat.st_dev, other.stat.st_ino) {
+                Ok(file)
+            } else {
+                Err(Errno::STALE)
+            }
+        });
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => return Stop::from(error).reading(path),
+        };
+        if self.attribute(file.as_fd(), "metacopy").is_none() {
+            return Reading::Found(Box::new(OpenFile::new(file, &other.stat)));
+        }
+        let mut redirects = redirects;
+        let (mut below, mut name) = (other.below, other.name);
+        if let Some(redirect) = self.attribute(file.as_fd(), "redirect") {
+            below.reverse();
+            (below, name) = match self.redirected(&other.parent, below, &redirect, &mut redirects) {
+                Ok(redirected) => redirected,
+                Err(stop) => return stop.reading(path),
+            };
+            below.reverse();
+        }
+        redirects += 1;
+        match self.lookup(&below, &name, &mut redirects) {
+            Ok(Some(Merged::Other(other))) if redirects <= MAX_REDIRECTS => {
+                self.open_other(other, path, redirects)
+            }
+            Ok(_) => Reading::Unknown(obstacle(
+                path,
+                "cannot be read: only its metadata lie in the layers that were found, its bytes do not",
+            )),
+            Err(stop) => stop.reading(path),
+        }
+    }
+
+    fn list_parts(&self, parts: &[Part], path: &str) -> Result<Reading<Vec<Entry>>, Stop> {
+        let mut hidden: BTreeSet<String> = BTreeSet::new();
+        let mut seen: BTreeMap<String, Entry> = BTreeMap::new();
+        for part in parts {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let directory = Dir::new(openat(part, ".", flags, Mode::empty())?)?;
+            let announced = self.announces_whiteouts(part);
+            let mut hides: Vec<String> = Vec::new();
+            for entry in directory {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if name == "." || name == ".." {
+                    continue;
+                }
+                if self.is_mark(&name) {
+                    hides.extend(name.strip_prefix(".wh.").map(str::to_owned));
+                    continue;
+                }
+                if seen.len() + hidden.len() + hides.len() >= MAX_ENTRIES {
+                    return Ok(Reading::Unknown(crowded(path)));
+                }
+                if hidden.contains(&name) || seen.contains_key(&name) {
+                    continue;
+                }
+                let mut kind = entry.file_type();
+                let may_hide = kind == FileType::CharacterDevice
+                    || announced && kind == FileType::RegularFile
+                    || kind == FileType::Unknown;
+                if may_hide {
+                    let Ok(stat) = statat(part, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) else {
+                        continue;
+                    };
+                    kind = FileType::from_raw_mode(stat.st_mode);
+                    if self.is_whiteout(part, &name, &stat) {
+                        hides.push(name);
+                        continue;
+                    }
+                }
+                seen.insert(name.clone(), Entry { name, kind: entry_kind(kind) });
+            }
+            // A mark hides what lies below it, not its neighbour.
+            hidden.extend(hides);
+        }
+        Ok(Reading::Found(seen.into_values().collect()))
+    }
+
+    /// What a running system alone has is not there: nothing is mounted in layers.
+    fn hides(path: &str) -> bool {
+        components(path).next() == Some("proc")
     }
 }
 
@@ -248,55 +390,73 @@ impl Root for Overlay {
     }
 
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
-        if hides(path) {
+        if Self::hides(path) {
             return Reading::Absent;
         }
-        let other = match self.walk(path, true) {
-            Ok(Seen::Other(other)) => other,
-            Ok(Seen::Directory(..)) => {
-                return Reading::Unknown(no_file(path, name_of(FileType::Directory)));
+        match self.walk(path, true) {
+            Ok(Merged::Other(other)) => self.open_other(other, path, 0),
+            Ok(Merged::Directory(_)) => {
+                Reading::Unknown(no_file(path, name_of(FileType::Directory)))
             }
-            Err(ended) => return ended.reading(path),
-        };
-        let kind = FileType::from_raw_mode(other.stat.st_mode);
-        if !kind.is_file() {
-            return Reading::Unknown(no_file(path, name_of(kind)));
-        }
-        match self.open_other(path, &other) {
-            Ok((opened, stat)) => Reading::Found(Box::new(OpenFile::new(opened, &stat))),
-            Err(ended) => ended.reading(path),
+            Err(stop) => stop.reading(path),
         }
     }
 
     fn list(&self, path: &str) -> Reading<Vec<Entry>> {
-        if hides(path) {
+        if Self::hides(path) {
             return Reading::Absent;
         }
-        let layers = match self.walk(path, true) {
-            Ok(Seen::Directory(layers, _)) => layers,
-            Ok(Seen::Other(_)) => return Reading::Absent,
-            Err(ended) => return ended.reading(path),
+        let listed = match self.walk(path, true) {
+            Ok(Merged::Directory(parts)) => self.list_parts(&parts, path),
+            Ok(Merged::Other(_)) => return Reading::Absent,
+            Err(stop) => Err(stop),
         };
-        // Nothing: a name that is hidden from here on.
-        let mut entries: BTreeMap<String, Option<EntryKind>> = BTreeMap::new();
-        for layer in &layers {
-            if let Err(error) = self.list_layer(layer, &mut entries) {
-                return match error {
-                    Some(error) => Stop::from(error).reading(path),
-                    None => Reading::Unknown(crowded(path)),
-                };
-            }
+        listed.unwrap_or_else(|stop| stop.reading(path))
+    }
+
+    fn look(&self, path: &str) -> Reading<Look> {
+        if Self::hides(path) {
+            return Reading::Absent;
         }
-        let told = entries.into_iter().filter_map(|(name, kind)| Some(Entry { name, kind: kind? }));
-        Reading::Found(told.collect())
+        let stat = match self.walk(path, true) {
+            Ok(Merged::Directory(parts)) => match parts.first().map(fstat) {
+                Some(Ok(stat)) => stat,
+                Some(Err(error)) => return Stop::from(error).reading(path),
+                None => return Reading::Absent,
+            },
+            Ok(Merged::Other(other)) => other.stat,
+            Err(stop) => return stop.reading(path),
+        };
+        Reading::Found(Look {
+            kind: entry_kind(FileType::from_raw_mode(stat.st_mode)),
+            user: stat.st_uid,
+            modified: Instant::from_second(stat.st_mtime).ok(),
+        })
+    }
+
+    fn is_there(&self, path: &str) -> bool {
+        !Self::hides(path) && self.walk(path, true).is_ok()
+    }
+
+    fn walk_all(&self, wanted: &Wanted<'_>) -> Reading<Walked> {
+        let mut walk = Walk {
+            root: self,
+            wanted,
+            walked: Walked::default(),
+            path: String::new(),
+            levels: Vec::new(),
+        };
+        walk.enter(0, self.layers.clone());
+        while walk.step() {}
+        Reading::Found(walk.walked.settle())
     }
 
     fn link(&self, path: &str) -> Reading<String> {
-        if hides(path) {
+        if Self::hides(path) {
             return Reading::Absent;
         }
         match self.walk(path, false) {
-            Ok(Seen::Other(other))
+            Ok(Merged::Other(other))
                 if FileType::from_raw_mode(other.stat.st_mode).is_symlink() =>
             {
                 match readlinkat(&other.itself, "", Vec::new()) {
@@ -305,150 +465,114 @@ impl Root for Overlay {
                 }
             }
             Ok(_) => Reading::Absent,
-            Err(ended) => ended.reading(path),
+            Err(stop) => stop.reading(path),
         }
-    }
-
-    fn look(&self, path: &str) -> Reading<Look> {
-        if hides(path) {
-            return Reading::Absent;
-        }
-        match self.walk(path, true) {
-            Ok(Seen::Directory(_, stat) | Seen::Other(Other { stat, .. })) => Reading::Found(Look {
-                kind: entry_kind(FileType::from_raw_mode(stat.st_mode)),
-                user: stat.st_uid,
-                modified: Instant::from_second(stat.st_mtime).ok(),
-            }),
-            Err(ended) => ended.reading(path),
-        }
-    }
-
-    fn is_there(&self, path: &str) -> bool {
-        self.walk(path, true).is_ok()
     }
 }
 
-impl Overlay {
-    /// Adds a layer's names below those of the layers above; nothing as the error: there are too many.
-    fn list_layer(
-        &self,
-        layer: &OwnedFd,
-        entries: &mut BTreeMap<String, Option<EntryKind>>,
-    ) -> Result<(), Option<Errno>> {
-        let opened = openat(layer, ".", LIST, Mode::empty())?;
-        let mut hidden = Vec::new();
-        for entry in Dir::new(opened)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name == "." || name == ".." {
-                continue;
-            }
-            if entries.len() + hidden.len() >= MAX_ENTRIES {
-                return Err(None);
-            }
-            if self.by_name
-                && let Some(of) = name.strip_prefix(WHITEOUT)
-            {
-                hidden.push(of.to_owned());
-                continue;
-            }
-            if entries.contains_key(&name) {
-                continue;
-            }
-            let kind = self.kind(layer, &name, entry.file_type())?;
-            entries.insert(name, kind);
-        }
-        // A layer's own entry stands before its own whiteout.
-        for name in hidden {
-            entries.entry(name).or_insert(None);
-        }
-        Ok(())
-    }
+/// A walk over all directories, each looked up in the one above it and not from `/` anew.
+struct Walk<'a> {
+    root: &'a Overlay,
+    wanted: &'a Wanted<'a>,
+    walked: Walked,
+    /// The path of the directory at hand, without a slash at either end.
+    path: String,
+    levels: Vec<Level>,
+}
 
-    /// Returns what an entry of a layer is; nothing for a whiteout.
-    fn kind(&self, layer: &OwnedFd, name: &str, told: FileType) -> Result<Option<EntryKind>, Errno> {
-        if matches!(told, FileType::Directory | FileType::Symlink | FileType::Fifo) {
-            return Ok(Some(entry_kind(told)));
-        }
-        // Few files are empty, but only stat(2) tells: the attribute is looked for when the file is looked at alone.
-        if told == FileType::RegularFile && !self.has_whiteout_files(layer) {
-            return Ok(Some(EntryKind::File));
-        }
-        let itself = match openat(layer, name, LOOK, Mode::empty()) {
-            Ok(itself) => itself,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error),
+/// A directory that is walked.
+struct Level {
+    parts: Vec<Part>,
+    /// The names of its own directories that wait for their turn.
+    pending: Vec<String>,
+    /// How long the path above it is.
+    above: usize,
+}
+
+impl Walk<'_> {
+    /// Enters the next directory, or leaves the one at hand; false at the end.
+    fn step(&mut self) -> bool {
+        let Some(level) = self.levels.last_mut() else { return false };
+        let Some(name) = level.pending.pop() else {
+            self.path.truncate(level.above);
+            self.levels.pop();
+            return true;
         };
-        let stat = fstat(&itself)?;
-        if is_whiteout(layer, name, &stat) {
-            return Ok(None);
+        let why = if self.walked.entries > MAX_WALKED {
+            Some("there are more than are looked at")
+        } else if self.root.end.get().is_some_and(|end| muster_sandbox::monotonic() > end) {
+            Some("there is no more time; give a longer --timeout")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            self.walked.end_early(self.path.as_bytes(), why);
+            return false;
         }
-        Ok(Some(entry_kind(FileType::from_raw_mode(stat.st_mode))))
-    }
-
-    /// Tells whether files with the attribute `whiteout` may be in a directory: those that have some are marked `x`.
-    fn has_whiteout_files(&self, directory: &OwnedFd) -> bool {
-        openat(directory, ".", LIST, Mode::empty())
-            .ok()
-            .and_then(|opened| attribute(&opened, "opaque"))
-            .is_some_and(|value| value == b"x")
-    }
-}
-
-/// A container's `/proc` is none of its files.
-fn hides(path: &str) -> bool {
-    components(path).next() == Some("proc")
-}
-
-fn is_there(directory: &OwnedFd, name: &str) -> bool {
-    openat(directory, name, LOOK, Mode::empty()).is_ok()
-}
-
-fn is_same(one: &OwnedFd, two: &OwnedFd) -> bool {
-    match (fstat(one), fstat(two)) {
-        (Ok(one), Ok(two)) => (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino),
-        _ => false,
-    }
-}
-
-fn is_whiteout(parent: &OwnedFd, name: &str, stat: &Stat) -> bool {
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    if kind == FileType::CharacterDevice {
-        return stat.st_rdev == 0;
-    }
-    if !kind.is_file() || stat.st_size != 0 {
-        return false;
-    }
-    // The kernel believes the mark only in a directory that is marked itself.
-    let marked = openat(parent, ".", LIST, Mode::empty())
-        .ok()
-        .and_then(|opened| attribute(&opened, "opaque"))
-        .is_some_and(|value| value == b"x");
-    marked
-        && openat(parent, name, OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
-            .is_ok_and(|opened| attribute(&opened, "whiteout").is_some())
-}
-
-/// Opens for reading what was looked at, and makes sure that it is still the same.
-fn open_same(other: &Other) -> Result<OwnedFd, Ended> {
-    let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let opened = openat(&other.parent, other.name.as_str(), flags, Mode::empty())?;
-    let stat = fstat(&opened)?;
-    if (stat.st_dev, stat.st_ino) != (other.stat.st_dev, other.stat.st_ino) {
-        return Err(Ended::By(Stop::Errno(Errno::STALE)));
-    }
-    Ok(opened)
-}
-
-/// Reads an attribute of overlayfs, as far as its first bytes; nothing where there is none, or it may not be read.
-fn attribute(opened: &OwnedFd, name: &str) -> Option<Vec<u8>> {
-    let mut value = [0_u8; 256];
-    PREFIXES.iter().find_map(|prefix| {
-        match fgetxattr(opened, format!("{prefix}{name}"), &mut value[..]) {
-            Ok(length) => Some(value.get(..length).unwrap_or_default().to_vec()),
-            // Longer than looked at, and so there.
-            Err(Errno::RANGE) => Some(Vec::new()),
-            Err(_) => None,
+        let above = self.path.len();
+        let found = self.root.lookup(&level.parts, &name, &mut 0);
+        if above > 0 {
+            self.path.push('/');
         }
-    })
+        self.path.push_str(&name);
+        match (passed_by(self.path.as_bytes()), found) {
+            (Some(why), _) => {
+                if !why.is_empty() {
+                    self.walked.pass_by(self.path.as_bytes(), why);
+                }
+            }
+            (None, Ok(Some(Merged::Directory(parts)))) => {
+                self.enter(above, parts);
+                return true;
+            }
+            (None, Ok(_)) => {}
+            (None, Err(stop)) => self.cannot(stop),
+        }
+        self.path.truncate(above);
+        true
+    }
+
+    /// Looks at the names in a directory; it stays at hand while directories in it wait.
+    fn enter(&mut self, above: usize, parts: Vec<Part>) {
+        let entries = match self.root.list_parts(&parts, &self.path) {
+            Ok(Reading::Found(entries)) => entries,
+            Ok(Reading::Unknown(obstacle)) => {
+                self.walked.note(obstacle);
+                Vec::new()
+            }
+            Ok(Reading::Absent) => Vec::new(),
+            Err(stop) => {
+                self.cannot(stop);
+                Vec::new()
+            }
+        };
+        let mut pending = Vec::new();
+        for entry in entries {
+            self.walked.entries += 1;
+            if entry.kind == EntryKind::Directory {
+                pending.push(entry.name);
+            } else {
+                self.walked.spot(self.wanted, self.path.as_bytes(), entry.name.as_bytes());
+            }
+        }
+        if self.levels.len() == MAX_DEPTH && !pending.is_empty() {
+            self.walked.end_early(self.path.as_bytes(), "it lies too deep");
+            pending.clear();
+        }
+        self.levels.push(Level { parts, pending, above });
+    }
+
+    fn cannot(&mut self, stop: Stop) {
+        match stop {
+            Stop::Errno(Errno::ACCESS | Errno::PERM) => {
+                self.walked.cannot_read(self.path.as_bytes());
+            }
+            Stop::Absent => {}
+            stop => {
+                if let Reading::Unknown(obstacle) = stop.reading::<()>(&self.path) {
+                    self.walked.note(obstacle);
+                }
+            }
+        }
+    }
 }
