@@ -47,6 +47,10 @@ impl Inspector for Kernels {
         ]
     }
 
+    fn in_containers(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         let obstacles = &mut facts.obstacles;
         if root.running() {

@@ -3,6 +3,7 @@
 pub mod apk;
 pub mod apk_index;
 pub mod apt;
+pub mod containers;
 pub mod dnf;
 pub mod dnf_channel;
 pub mod dpkg;
@@ -44,4 +45,5 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &processes::Processes,
     &sockets::Sockets,
     &restarts::Restarts,
+    &containers::Containers,
 ];

@@ -92,14 +92,24 @@ impl Directory {
         Self { top, live, running: live || running, mounts, end: Cell::new(None) }
     }
 
-    /// Prepares for a walk over all of it: learns what is mounted below, by its name on this machine, and sets the end of the time.
-    /// A child that is shut into the directory can no longer ask.
-    pub(crate) fn expect_walk(&self, path: &Path, end: Duration) {
+    /// Prepares for a walk over all of it: sets the end of the time.
+    pub(crate) fn expect_walk(&self, end: Duration) {
         self.end.set(Some(end));
+    }
+
+    /// Learns what is mounted below, by the name of the directory on this machine. A child that is shut into it can no longer ask.
+    pub(crate) fn learn_mounts(&self, path: &Path) {
         let place = path.canonicalize();
         if let (Ok(place), Ok(mountinfo)) = (place, std::fs::read("/proc/self/mountinfo")) {
             *self.mounts.borrow_mut() = Mounts::below(place.as_os_str().as_bytes(), &mountinfo);
         }
+    }
+
+    /// Takes the root that a process in a container has; what is mounted in it is no part of it.
+    pub(crate) fn of_process(top: OwnedFd, mountinfo: &[u8]) -> Self {
+        let root = Self::new(top, false, false);
+        *root.mounts.borrow_mut() = Mounts::none(mountinfo);
+        root
     }
 
     /// Returns the open directory.
@@ -110,6 +120,21 @@ impl Directory {
     /// Looks at a path; files and directories alike, for the kernel's own rules.
     pub(crate) fn look(&self, path: &[&str]) -> Option<OwnedFd> {
         self.walk(&path.join("/"), true).ok().map(|found| found.itself)
+    }
+
+    /// Opens a directory to look for names in it; a link in its place is none.
+    pub(crate) fn open_directory(&self, path: &str) -> Reading<OwnedFd> {
+        let found = match self.walk(path, false) {
+            Ok(found) => found,
+            Err(stop) => return stop.reading(path),
+        };
+        if !FileType::from_raw_mode(found.stat.st_mode).is_dir() {
+            return Reading::Absent;
+        }
+        match self.open_found(&found, OFlags::DIRECTORY) {
+            Ok(opened) => Reading::Found(opened),
+            Err(stop) => stop.reading(path),
+        }
     }
 
     fn walk(&self, path: &str, follow_last: bool) -> Result<Found, Stop> {

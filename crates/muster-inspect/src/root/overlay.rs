@@ -98,11 +98,6 @@ impl Overlay {
         self.end.set(Some(end));
     }
 
-    /// Returns the open layers.
-    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.layers.iter().map(AsFd::as_fd).collect()
-    }
-
     fn walk(&self, path: &str, follow_last: bool) -> Result<Merged, Stop> {
         let mut ahead: Vec<String> = components(path).map(String::from).collect();
         ahead.reverse();

@@ -42,7 +42,10 @@ impl Chance {
             5 => format!("rm -rf {one}; mkdir -p {one}"),
             6 | 10 | 11 => format!("mv -T {one} {two}"),
             7 => {
-                format!("ln -sfn {} {two}", ["/nowhere/a", "../c", "b/./d", "/nowhere/../a", "e"][self.below(5)])
+                format!(
+                    "ln -sfn {} {two}",
+                    ["/nowhere/a", "../c", "b/./d", "/nowhere/../a", "e"][self.below(5)]
+                )
             }
             8 => format!("chmod 7{}1 {one}", self.below(8)),
             _ => format!("printf {count} >>{one}"),
