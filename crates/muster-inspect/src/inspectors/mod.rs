@@ -3,6 +3,7 @@
 pub mod apk;
 pub mod apk_index;
 pub mod apt;
+pub mod bundles;
 pub mod containers;
 pub mod dnf;
 pub mod dnf_channel;
@@ -45,5 +46,6 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &processes::Processes,
     &sockets::Sockets,
     &restarts::Restarts,
+    &bundles::Bundles,
     &containers::Containers,
 ];
