@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 pub use bolt::{Bolt, Broken};
 
-use crate::root::{Entry, EntryKind, Root, obstacle};
+use crate::root::{Entry, EntryKind, Root, is_below, obstacle};
 use crate::{Inspector, Scope};
 
 /// Bytes of a list that an engine keeps.
@@ -49,6 +49,8 @@ impl Inspector for Containers {
             "/var/lib/docker/containers/*/config.v2.json",
             "/var/lib/containers/storage/*/containers.json",
             "/var/lib/lxc/*/config",
+            "/etc/docker/daemon.json",
+            "/etc/containers/storage.conf",
         ]
     }
 
@@ -85,6 +87,8 @@ struct Finder<'a> {
     found: Vec<Container>,
     /// Containers of Docker whose layers containerd keeps, by their numbers.
     in_containerd: BTreeMap<String, Container>,
+    /// The stores.
+    places: BTreeSet<String>,
     obstacles: Vec<Obstacle>,
     left_out: usize,
 }
@@ -112,6 +116,7 @@ impl<'a> Finder<'a> {
             matched: BTreeSet::new(),
             found: Vec::new(),
             in_containerd: BTreeMap::new(),
+            places: BTreeSet::new(),
             obstacles: Vec::new(),
             left_out: 0,
         }
@@ -183,7 +188,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Returns the stores that are there: in these places of the server, and in one of each home.
-    fn stores(&self, places: &[String], homes: &[String], in_home: &str) -> Vec<Store> {
+    fn stores(&mut self, places: &[String], homes: &[String], in_home: &str) -> Vec<Store> {
         let of_server = places.iter().map(|path| (path.clone(), false));
         let of_accounts = homes.iter().map(|home| (format!("{home}/{in_home}"), true));
         let mut stores: Vec<Store> = of_server
@@ -193,6 +198,7 @@ impl<'a> Finder<'a> {
             .collect();
         stores.sort();
         stores.dedup_by(|a, b| a.path == b.path);
+        self.places.extend(stores.iter().map(|store| store.path.clone()));
         stores
     }
 
@@ -244,6 +250,15 @@ impl<'a> Finder<'a> {
         // What runs comes first: where the time does not suffice, images are left.
         let key = |c: &Container| (c.is_image, !c.running, c.runtime.clone(), c.name.clone());
         self.found.sort_by_cached_key(|c| (key(c), c.root.clone()));
+        // Where a store lies in a place of its own, its layers were walked as directories of the server.
+        let is_in_store = |path: &str| {
+            let within = |store: &String| {
+                is_below(path, store) && !is_below(path, &format!("{store}/volumes"))
+            };
+            self.places.iter().any(within)
+        };
+        facts.applications.retain(|application| !is_in_store(&application.path));
+        facts.languages.retain(|package| !is_in_store(&package.path));
         facts.containers = self.found;
         facts.obstacles.append(&mut self.obstacles);
     }

@@ -511,11 +511,7 @@ impl Walk<'_> {
         }
         self.path.push_str(&name);
         match (passed_by(self.path.as_bytes()), found) {
-            (Some(why), _) => {
-                if !why.is_empty() {
-                    self.walked.pass_by(self.path.as_bytes(), why);
-                }
-            }
+            (Some(why), _) => self.walked.pass_by(self.path.as_bytes(), why),
             (None, Ok(Some(Merged::Directory(parts)))) => {
                 self.enter(above, parts);
                 return true;

@@ -338,6 +338,55 @@ fn of_a_tar_containers_are_named_and_unknown() {
     assert!(plain["title"].as_str().unwrap().contains("tar"), "{plain}");
 }
 
+#[test]
+fn volumes_are_files_of_the_server_and_layers_are_not() {
+    let folder = Folder::new();
+    folder.write("etc/os-release", BOOKWORM);
+    folder.write("var/lib/dpkg/status", stanza("quay", "1:4.2-3", "quay", ""));
+    folder.write("etc/docker/daemon.json", "{\"data-root\": \"/srv/docker\"}");
+    let version = "<?php\n$wp_version = '4.0';\n";
+    for place in [
+        "var/lib/docker/volumes/blog/_data",
+        "var/lib/docker/overlay2/x/diff/srv",
+        "var/lib/docker/vfs/dir/x",
+        "var/lib/containers/storage/volumes/v/_data",
+        "var/lib/containers/storage/overlay/x/diff",
+        "home/a/.local/share/containers/storage/volumes/home/_data",
+        "srv/docker/volumes/moved/_data",
+        "srv/docker/overlay2/x/diff",
+    ] {
+        folder.write(&format!("{place}/wp-includes/version.php"), version);
+    }
+    let paths = |answer: &Value| -> Vec<String> {
+        let findings = answer["findings"].as_array().unwrap().iter();
+        findings.filter_map(|f| f["path"].as_str().map(str::to_owned)).collect()
+    };
+    let ask =
+        |root: &str| run(&["inspect", root, "--now", NOW, "--all", "--format", "json"]).json();
+    let expected = [
+        "/home/a/.local/share/containers/storage/volumes/home/_data",
+        "/srv/docker/volumes/moved/_data",
+        "/var/lib/containers/storage/volumes/v/_data",
+        "/var/lib/docker/volumes/blog/_data",
+    ];
+    let answer = ask(&folder.text(""));
+    let mut found = paths(&answer);
+    found.sort();
+    assert_eq!(found, expected);
+    assert!(answer["seen"]["web"]["not_walked"].to_string().contains("\"/var/lib/docker\""));
+    let tar = Folder::new();
+    let made = Command::new("tar")
+        .args(["-C", &folder.text(""), "-cf", &tar.text("server.tar"), "."])
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let of_tar = ask(&tar.text("server.tar"));
+    assert!(of_tar["seen"]["web"]["not_walked"].to_string().contains("\"/var/lib/docker\""));
+    let mut found = paths(&of_tar);
+    found.sort();
+    assert_eq!(found, expected);
+}
+
 /// Stores that no engine made.
 #[test]
 fn a_hostile_store_costs_no_more_than_its_bounds() {
