@@ -12,7 +12,6 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use muster_core::container::Container;
 use muster_core::fact::{Facts, Obstacle, Reading};
 use muster_sandbox::{Access, Death, Limits};
 use rustix::fs::{Mode, OFlags};

@@ -4,9 +4,15 @@
 //! not its parent; of a container without known layers the parent opens the root that the kernel shows of a process in it.
 
 use std::path::Path;
+use std::time::Duration;
 
-use super::*;
-use crate::root::{Marks, Overlay};
+use muster_core::container::Container;
+use muster_core::fact::{Facts, Obstacle, Reading};
+use rustix::fs::{Mode, OFlags};
+
+use super::{Error, Inspection, Source, Spent};
+use crate::Inspector;
+use crate::root::{Directory, Marks, Overlay, Root as _};
 
 /// How many roots are read; the rest is named.
 const MAX_ROOTS: usize = 256;

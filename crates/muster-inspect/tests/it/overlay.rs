@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use muster_core::fact::Reading;
-use muster_inspect::root::{EntryKind, Marks, Overlay, Root, Wanted};
+use muster_inspect::root::{EntryKind, Marks, Overlay, Root as _, Wanted};
 
 use crate::Test;
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use muster_core::action;
 use muster_core::container::Container;
-use muster_core::fact::{Database, Facts, Reading};
+use muster_core::fact::{Database, Facts, Obstacle, Reading};
 use muster_core::finding::{About, ContainerFinding, Finding, Severity};
 use muster_core::verdict::Verdict;
 use muster_match::file::AdvisoryFile;
 
-use super::*;
+use super::{Question, Report};
 
 /// Judges every container and image.
 pub(super) fn judge(
