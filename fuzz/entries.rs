@@ -280,6 +280,10 @@ impl Root for Planted {
         false
     }
 
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
         match self.0.get(path.trim_start_matches('/')) {
             Some(bytes) => Reading::Found(Box::new(File(Cursor::new(bytes.clone())))),

@@ -143,10 +143,16 @@ pub fn inspect_answer(name: &str, answer: Answer, options: &Options) -> Result<F
 pub fn inspect_here(root: &dyn Root) -> Facts {
     let mut facts = Facts::default();
     for inspector in INSPECTORS {
-        inspector.inspect(&Declared::new(root, inspector.reads()), &mut facts);
+        inspector.inspect(&declared(*inspector, root), &mut facts);
     }
     settle(&mut facts);
     facts
+}
+
+/// Shows an inspector what it declares.
+fn declared<'r>(inspector: &dyn Inspector, root: &'r dyn Root) -> Declared<'r> {
+    let reads = if root.is_in_place() { inspector.reads_in_place() } else { inspector.reads() };
+    Declared::new(root, reads)
 }
 
 /// Where the bytes come from; opened by the parent, read by the child alone.
@@ -503,11 +509,7 @@ impl Inspection<'_> {
             let number = u32::try_from(number).map_err(io::Error::other)?;
             write_frame(out, BEGINS, &number.to_le_bytes())?;
             out.flush()?;
-            let reads = match self.source {
-                Source::Directory { .. } => inspector.reads_in_place(),
-                _ => inspector.reads(),
-            };
-            inspector.inspect(&Declared::new(root, reads), &mut facts);
+            inspector.inspect(&declared(*inspector, root), &mut facts);
             if once_only {
                 write_facts(out, &facts)?;
             }

@@ -122,13 +122,20 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// Notes an obstacle. Of a root that holds no more than was declared, most of a store is none.
+    fn note(&mut self, obstacle: Obstacle) {
+        if self.root.is_in_place() {
+            self.obstacles.push(obstacle);
+        }
+    }
+
     /// Reads a small file whole; nothing where there is none, and an obstacle where it cannot be read.
     fn bytes(&mut self, path: &str, limit: u64) -> Option<Vec<u8>> {
         match self.root.read(path, limit) {
             Reading::Found(bytes) => Some(bytes),
             Reading::Absent => None,
             Reading::Unknown(obstacle) => {
-                self.obstacles.push(obstacle);
+                self.note(obstacle);
                 None
             }
         }
@@ -157,7 +164,7 @@ impl<'a> Finder<'a> {
             Reading::Found(entries) => entries,
             Reading::Absent => Vec::new(),
             Reading::Unknown(obstacle) => {
-                self.obstacles.push(obstacle);
+                self.note(obstacle);
                 Vec::new()
             }
         }
@@ -246,6 +253,12 @@ impl<'a> Finder<'a> {
                     self.left_out
                 ),
             ));
+        }
+        if !self.root.is_in_place() {
+            for container in &mut self.found {
+                container.layers.clear();
+                container.facts = Reading::Absent;
+            }
         }
         // What runs comes first: where the time does not suffice, images are left.
         let key = |c: &Container| (c.is_image, !c.running, c.runtime.clone(), c.name.clone());

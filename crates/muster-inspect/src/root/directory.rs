@@ -228,6 +228,10 @@ impl Root for Directory {
         self.running
     }
 
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
         if self.hides(path) {
             return Reading::Absent;
