@@ -20,6 +20,7 @@ mod feeds;
 mod formats;
 mod golden;
 mod judged;
+mod lamp;
 mod over_ssh;
 mod packaged;
 mod runs;

@@ -11,12 +11,18 @@ use crate::runs::{self, Folder, NOW, Ran, finished, muster, not_run, run};
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// An sshd on loopback, and a configuration of ssh that knows it.
-struct Sshd {
-    folder: Folder,
+pub(crate) struct Sshd {
+    pub(crate) folder: Folder,
     child: Child,
     port: u16,
     /// The small server that it runs in; nothing where it runs on this machine.
     server: Option<Folder>,
+}
+
+/// What an sshd runs in: a folder that becomes the root, and what makes a server of it in namespaces of its own.
+pub(crate) struct Alone {
+    pub(crate) root: Folder,
+    pub(crate) script: &'static str,
 }
 
 /// Makes a server of its own, in namespaces: this machine's programs and packages, two web applications, and processes
@@ -56,28 +62,29 @@ exec "$@"
 "#;
 
 /// The commands that make a server of its own, as far as this machine lets them; else none.
-fn namespaces(root: &Folder, own: &str) -> Vec<String> {
+fn namespaces(alone: &Alone, own: &str) -> Vec<String> {
     let words = [
         "unshare",
         "--mount",
         "--pid",
         "--net",
+        "--uts",
         "--fork",
         "--kill-child",
         "sh",
         "-c",
-        SERVER,
+        alone.script,
         "sh",
     ];
     let words = words.into_iter().map(str::to_owned);
-    words.chain([root.path().display().to_string(), own.to_owned()]).collect()
+    words.chain([alone.root.text(""), own.to_owned()]).collect()
 }
 
-fn may_make_namespaces() -> bool {
+pub(crate) fn may_make_namespaces() -> bool {
     user() == "root"
         && runs::has("busybox")
         && Command::new("unshare")
-            .args(["--mount", "--pid", "--net", "--fork", "true"])
+            .args(["--mount", "--pid", "--net", "--uts", "--fork", "true"])
             .stderr(Stdio::null())
             .status()
             .is_ok_and(|status| status.success())
@@ -86,19 +93,19 @@ fn may_make_namespaces() -> bool {
 impl Sshd {
     /// Starts one whose sessions all run `forced`, where there is one; nothing where none is installed.
     fn start(forced: Option<&str>) -> Option<Self> {
-        Self::start_with(forced, None, false)
+        Self::start_with(forced, None, None)
     }
 
     /// Starts one on a small server of its own, where this machine lets root make namespaces.
     fn alone(forced: Option<&str>) -> Option<Self> {
-        Self::start_with(forced, None, may_make_namespaces())
+        Self::start_with(forced, None, small())
     }
 
     /// Starts one that takes the key with this line of `authorized_keys`, made from the public key.
-    fn start_with(
+    pub(crate) fn start_with(
         forced: Option<&str>,
         line: Option<&dyn Fn(&str) -> String>,
-        is_alone: bool,
+        alone: Option<Alone>,
     ) -> Option<Self> {
         if !std::path::Path::new(SSHD).is_file() || !runs::has("ssh-keygen") || !runs::has("ssh") {
             not_run("openssh-server");
@@ -139,9 +146,8 @@ impl Sshd {
             // Where the package's own service never ran.
             drop(std::fs::create_dir("/run/sshd"));
         }
-        let server = is_alone.then(Folder::new);
         let own = folder.path().display().to_string();
-        let mut words = server.as_ref().map_or(Vec::new(), |root| namespaces(root, &own));
+        let mut words = alone.as_ref().map_or(Vec::new(), |alone| namespaces(alone, &own));
         words.extend([SSHD, "-D", "-e", "-f", &folder.text("sshd_config")].map(str::to_owned));
         let mut child = Command::new(&words[0])
             .args(&words[1..])
@@ -150,7 +156,8 @@ impl Sshd {
             .spawn()
             .unwrap();
         await_listening(&mut child);
-        if is_alone {
+        let server = alone.map(|alone| alone.root);
+        if server.is_some() {
             // The way into its network.
             let config = std::fs::read_to_string(folder.at("config")).unwrap();
             let way = format!(
@@ -164,19 +171,14 @@ impl Sshd {
     }
 
     /// What a server of its own tells of itself on the spot.
-    fn local(&self) -> Value {
+    pub(crate) fn local(&self) -> Value {
         if self.server.is_none() {
             return local();
         }
-        let said = Command::new("ssh")
-            .args(["-F", &self.config(), "-p", &self.port.to_string(), "127.0.0.1"])
-            .arg(format!(
-                "{} inspect / --now {NOW} --format json --all",
-                self.folder.text("muster")
-            ))
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let said = self.tell(&format!(
+            "{} inspect / --now {NOW} --format json --all",
+            self.folder.text("muster")
+        ));
         let mut value: Value = serde_json::from_slice(&said.stdout)
             .unwrap_or_else(|error| panic!("{error}: {said:?}"));
         value["root"] = Value::Null;
@@ -184,15 +186,24 @@ impl Sshd {
         value
     }
 
-    fn target(&self) -> String {
+    /// Runs a command on it, as its administrator would.
+    pub(crate) fn tell(&self, line: &str) -> std::process::Output {
+        Command::new("ssh")
+            .args(["-F", &self.config(), "-p", &self.port.to_string(), "127.0.0.1", line])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    pub(crate) fn target(&self) -> String {
         format!("ssh://127.0.0.1:{}", self.port)
     }
 
-    fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.folder.text("config")
     }
 
-    fn inspect(&self, more: &[&str]) -> Ran {
+    pub(crate) fn inspect(&self, more: &[&str]) -> Ran {
         let (target, config) = (self.target(), self.config());
         let mut arguments = vec!["inspect", &target, "--ssh-config", &config, "--now", NOW];
         arguments.extend(more);
@@ -213,6 +224,11 @@ impl Drop for Sshd {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A small server of this machine's programs, where this machine lets root make namespaces.
+fn small() -> Option<Alone> {
+    may_make_namespaces().then(|| Alone { root: Folder::new(), script: SERVER })
 }
 
 /// The process within namespaces that `unshare` made.
@@ -243,7 +259,7 @@ fn user() -> String {
 }
 
 /// What was learned, without the name by which it was asked.
-fn learned(ran: &Ran) -> Value {
+pub(crate) fn learned(ran: &Ran) -> Value {
     let mut value = ran.json();
     value["root"] = Value::Null;
     value
@@ -360,7 +376,7 @@ fn a_key_that_may_do_nothing_else_does_this() {
         folder.write("key.pub", key);
         run(&["ssh-key", &folder.text("key.pub")]).is(0).text().to_owned()
     };
-    let Some(sshd) = Sshd::start_with(None, Some(&line), may_make_namespaces()) else { return };
+    let Some(sshd) = Sshd::start_with(None, Some(&line), small()) else { return };
     let ran = sshd.inspect(&["--format", "json", "--all"]);
     assert!(ran.err.is_empty() && ran.json()["os"].is_object(), "{ran:?}");
     let other = Command::new("ssh")
