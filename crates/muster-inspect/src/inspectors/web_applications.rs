@@ -224,7 +224,8 @@ fn serve(
     let linked = linked(root, served);
     let linked = linked.iter().map(|(path, by)| (&**path, *by)).collect();
     for application in applications.iter_mut().filter(|a| a.served_by.is_none()) {
-        application.served_by = leading(&linked, &application.path);
+        // Debian's own lie elsewhere, and the document root has a link to each of their folders.
+        application.served_by = leading(&linked, &application.evidence);
     }
 }
 

@@ -274,7 +274,7 @@ fn local() -> Value {
 }
 
 /// Holds two answers to be the same, and shows where they are not.
-fn same(over_ssh: &Value, on_the_spot: &Value) {
+pub(crate) fn same(over_ssh: &Value, on_the_spot: &Value) {
     for (key, value) in on_the_spot.as_object().unwrap() {
         assert_eq!(over_ssh[key], *value, "{key}");
     }
