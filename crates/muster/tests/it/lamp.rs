@@ -268,7 +268,7 @@ fn rootless(text: &str) -> Value {
 }
 
 /// Takes an answer apart: a line for all that may differ by itself.
-fn parts(answer: &Value) -> BTreeMap<String, Value> {
+pub(crate) fn parts(answer: &Value) -> BTreeMap<String, Value> {
     let mut parts = BTreeMap::new();
     for (key, value) in answer.as_object().unwrap() {
         match key.as_str() {
@@ -395,7 +395,8 @@ fn a_lamp_server_tells_the_same_however_it_is_asked() {
     let begun = Instant::now();
     build(&root).unwrap();
     let built = begun.elapsed();
-    let Some(sshd) = Sshd::start_with(None, None, Some(Alone { root: folder, script: START }))
+    let Some(sshd) =
+        Sshd::start_with(None, None, Some(Alone { root: folder, script: START.to_owned() }))
     else {
         return;
     };

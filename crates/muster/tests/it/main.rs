@@ -26,3 +26,4 @@ mod packaged;
 mod runs;
 mod servers;
 mod signature;
+mod ssh_accounts;

@@ -22,12 +22,12 @@ pub(crate) struct Sshd {
 /// What an sshd runs in: a folder that becomes the root, and what makes a server of it in namespaces of its own.
 pub(crate) struct Alone {
     pub(crate) root: Folder,
-    pub(crate) script: &'static str,
+    pub(crate) script: String,
 }
 
 /// Makes a server of its own, in namespaces: this machine's programs and packages, two web applications, and processes
 /// that nobody else starts or ends. As its first process it runs the words that follow.
-const SERVER: &str = r#"set -e
+pub(crate) const SERVER: &str = r#"set -e
 root=$1 own=$2
 shift 2
 mount --make-rprivate /
@@ -50,6 +50,9 @@ printf '<?php\n$wp_version = "4.7";\n' >"$root/srv/www/blog/wp-includes/version.
 printf '<?php\n/*\nPlugin Name: A B\nVersion: 1.2\n*/\n' >"$root/srv/www/blog/wp-content/plugins/a b/a b.php"
 chown -R 33:33 "$root/srv/www"
 printf "<?php\ndefine( 'MW_VERSION', '1.31.0' );\n" >"$root/opt/old'wiki/includes/Defines.php"
+mkdir -p "$root/etc/apache2" "$root/srv/site"
+printf 'DocumentRoot "/srv/site"\n' >"$root/etc/apache2/apache2.conf"
+ln -s "/opt/old'wiki" "$root/srv/site/wiki"
 mkdir -p "$root/mnt/memory" "$root/srv/refused"
 mount -t tmpfs none "$root/mnt/memory"
 ip link set lo up
@@ -73,7 +76,7 @@ fn namespaces(alone: &Alone, own: &str) -> Vec<String> {
         "--kill-child",
         "sh",
         "-c",
-        alone.script,
+        &alone.script,
         "sh",
     ];
     let words = words.into_iter().map(str::to_owned);
@@ -147,6 +150,9 @@ impl Sshd {
             drop(std::fs::create_dir("/run/sshd"));
         }
         let own = folder.path().display().to_string();
+        if alone.is_some() {
+            std::fs::copy(muster().get_program(), folder.at("muster")).unwrap();
+        }
         let mut words = alone.as_ref().map_or(Vec::new(), |alone| namespaces(alone, &own));
         words.extend([SSHD, "-D", "-e", "-f", &folder.text("sshd_config")].map(str::to_owned));
         let mut child = Command::new(&words[0])
@@ -165,7 +171,6 @@ impl Sshd {
                 inner(child.id()),
             );
             folder.write("config", config + &way);
-            std::fs::copy(muster().get_program(), folder.at("muster")).unwrap();
         }
         Some(Self { folder, child, port, server })
     }
@@ -228,7 +233,7 @@ impl Drop for Sshd {
 
 /// A small server of this machine's programs, where this machine lets root make namespaces.
 fn small() -> Option<Alone> {
-    may_make_namespaces().then(|| Alone { root: Folder::new(), script: SERVER })
+    may_make_namespaces().then(|| Alone { root: Folder::new(), script: SERVER.to_owned() })
 }
 
 /// The process within namespaces that `unshare` made.
@@ -302,6 +307,10 @@ fn over_ssh_a_server_tells_what_it_tells_on_the_spot() {
         {
             assert!(text.to_lowercase().contains(known), "{known}: {answer:#}");
         }
+        // A link in a document root leads to it.
+        let findings = answer["findings"].as_array().unwrap();
+        let wiki = findings.iter().find(|f| f["path"] == "/opt/old'wiki").unwrap();
+        assert_eq!(wiki["served_by"], "/etc/apache2/apache2.conf");
     }
     same(&answer, &sshd.local());
     // One way there and back; another when it was asked on the spot.
