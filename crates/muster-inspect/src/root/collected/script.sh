@@ -115,7 +115,7 @@ case $p in @BESIDE@) k "$p";; *) e "$p";; esac
 done >&5
 } 2>&1
 )
-printf "%s\n" "$W" | sed -n -e "s/^find: .\{0,1\}\(\/.*[^:]\).\{0,1\}: Permission denied$/W \1/p"
+printf "%s\n" "$W" | sed -n -e "s/^find: \(\/.*\): Permission denied$/W \1/p" -e "s/^find: [^\/]\(\/.*\).: Permission denied$/W \1/p"
 }
 # v: the links that document roots are, or that lie in them: an application elsewhere may be served by one.
 v() {
