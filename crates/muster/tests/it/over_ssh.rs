@@ -429,8 +429,60 @@ fn many_servers_are_one_table_and_one_failure_is_one_line() {
     assert!(ran.err.contains(&nobody), "{}", ran.err);
     run(&["inspect", &nobody, &nobody, "--format", "json"]).refused(&["one at a time"]);
     run(&["inspect", "--targets", "/nonexistent"]).refused(&["/nonexistent"]);
-    sshd.folder.write("list", "ssh://fine.example.org\nssh://-x\n");
-    run(&["inspect", "--targets", &list]).refused(&["names no server"]);
+    sshd.folder.write("list", "# ours\n\nssh://fine.example.org\nssh://-x # bad\n");
+    run(&["inspect", "--targets", &list]).refused(&["names no server", "line 4"]);
+    sshd.folder.write("list", "# none\n\n   # of them\n");
+    run(&["inspect", "--targets", &list]).refused(&["names no target"]);
+    // Each once, however often it is named.
+    let twice = format!("{nobody}\n  {nobody}  # again\n{}\n{nobody}\n", sshd.target());
+    sshd.folder.write("list", twice);
+    let ran = run(&["inspect", "--targets", &list, "--ssh-config", &config, "--now", NOW]).is(2);
+    assert!(ran.err.contains("1 of 2"), "{ran:?}");
+}
+
+/// The processes whose command line holds a word.
+fn processes(word: &str) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers
+        .filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(word)
+        })
+        .collect()
+}
+
+/// Waits until as many processes have a word in their command line.
+fn await_processes(word: &str, count: usize) {
+    for _ in 0..100 {
+        if processes(word).len() == count {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{:?} of {word}, and not {count}", processes(word));
+}
+
+#[test]
+fn nothing_is_left_behind_however_it_ends() {
+    use std::os::unix::process::CommandExt as _;
+    let Some(sshd) = Sshd::start(Some("sleep 100")) else { return };
+    let (target, config) = (sshd.target(), sshd.config());
+    // As Ctrl-C does, to itself alone, and in ways that no program can hear of.
+    for (signal, to_group) in [("-INT", true), ("-INT", false), ("-TERM", false), ("-KILL", false)]
+    {
+        let mut asking = muster()
+            .args(["inspect", &target, "--ssh-config", &config, "--timeout", "90"])
+            .process_group(0)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        await_processes(&config, 2);
+        let pid = if to_group { format!("-{}", asking.id()) } else { asking.id().to_string() };
+        assert!(Command::new("kill").args([signal, "--", &pid]).status().unwrap().success());
+        assert!(!asking.wait().unwrap().success());
+        await_processes(&config, 0);
+    }
 }
 
 /// A folder with an `ssh` of our own.
