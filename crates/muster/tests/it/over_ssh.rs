@@ -453,6 +453,7 @@ fn processes(word: &str) -> Vec<u32> {
 }
 
 /// Waits until as many processes have a word in their command line.
+#[expect(clippy::disallowed_methods, reason = "nobody is told of the end of another's child")]
 fn await_processes(word: &str, count: usize) {
     for _ in 0..100 {
         if processes(word).len() == count {
