@@ -14,6 +14,8 @@ use muster_feed::feeds::FEEDS;
 use muster_inspect::Inspector as _;
 use muster_inspect::catalogue::{APPLICATIONS, Version};
 use muster_inspect::inspectors::INSPECTORS;
+use muster_inspect::inspectors::bundles::Bundles;
+use muster_inspect::inspectors::containers::{Bolt, Containers};
 use muster_inspect::inspectors::web_applications::WebApplications;
 use muster_inspect::root::{Answer, Collected, Content, Entry, EntryKind, Root};
 use muster_match::AdvisoryFile;
@@ -204,6 +206,50 @@ pub(crate) fn owner(bytes: &[u8]) {
     }
 }
 
+/// What engines of containers write: lists, configurations, and the databases of containerd.
+pub(crate) fn container(bytes: &[u8]) {
+    if let Ok(bolt) = Bolt::new(bytes) {
+        let mut ahead = vec![(bolt.top(), 0)];
+        let mut met = 0;
+        while let Some((bucket, depth)) = ahead.pop() {
+            bucket.values(|key, value| met += usize::from(key.len() < value.len()));
+            met += 1;
+            if depth < 6 && met < 10_000 {
+                ahead.extend(bucket.buckets().into_iter().map(|(_, below)| (below, depth + 1)));
+            }
+        }
+    }
+    let mut planted = Planted::default();
+    planted.put("var/lib/docker/overlay2/a/diff/x", b"");
+    planted.put("var/lib/containers/storage/overlay-layers/x", b"");
+    planted.put("var/lib/lxc/a/rootfs/x", b"");
+    for path in [
+        "etc/passwd",
+        "etc/docker/daemon.json",
+        "etc/containers/storage.conf",
+        "etc/containerd/config.toml",
+        "var/lib/docker/image/overlay2/repositories.json",
+        "var/lib/docker/image/overlay2/imagedb/content/sha256/a",
+        "var/lib/docker/image/overlay2/layerdb/mounts/a/mount-id",
+        "var/lib/docker/overlay2/a/lower",
+        "var/lib/docker/containers/a/config.v2.json",
+        "var/lib/containers/storage/overlay-images/images.json",
+        "var/lib/containers/storage/overlay-containers/containers.json",
+        "var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db",
+        "var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/metadata.db",
+        "var/lib/lxc/a/config",
+        "var/lib/snapd/state.json",
+    ] {
+        planted.put(path, bytes);
+    }
+    let mut facts = Facts::default();
+    Containers.inspect(&planted, &mut facts);
+    Bundles.inspect(&planted, &mut facts);
+    for container in &facts.containers {
+        assert!(container.layers.iter().all(|layer| !layer.split('/').any(|name| name == "..")));
+    }
+}
+
 fn web_applications(planted: &Planted, database: Option<Database>) {
     let mut facts =
         Facts { database: database.map_or(Reading::Absent, Reading::Found), ..Facts::default() };
@@ -232,6 +278,10 @@ impl Planted {
 impl Root for Planted {
     fn live(&self) -> bool {
         false
+    }
+
+    fn is_in_place(&self) -> bool {
+        true
     }
 
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {

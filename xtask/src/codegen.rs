@@ -320,7 +320,7 @@ fn fuzz_manifest(feeds: &BTreeSet<String>, inspectors: &BTreeSet<String>) -> Pag
 }
 
 /// The targets that stand for one parser each; feeds and inspectors share a file and are told apart by their name.
-pub const FUZZ_TARGETS: [&str; 8] = [
+pub const FUZZ_TARGETS: [&str; 9] = [
     "version",
     "section",
     "advisory_file",
@@ -329,6 +329,7 @@ pub const FUZZ_TARGETS: [&str; 8] = [
     "web_application",
     "language",
     "owner",
+    "container",
 ];
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {

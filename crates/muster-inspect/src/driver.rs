@@ -4,6 +4,8 @@
 //! left out, named as an obstacle, and the rest is run again: one bad file costs its own part. A tar on standard input
 //! can be read once only; there the facts so far are sent after each inspector.
 
+mod containers;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -19,6 +21,7 @@ use crate::root::{
     Answer, Collected, Declared, Directory, NotTar, Pattern, Root, Tar, Within, is_everything,
 };
 use crate::{Inspector, Scope, Target};
+use containers::Layers;
 
 /// Bytes of memory a child may write to: with its parent's below the 128 MiB that an inspection may take.
 const MAX_MEMORY: u64 = 116 << 20;
@@ -125,7 +128,7 @@ pub fn inspect_with(
     let mut spent = Spent::default();
     let end = muster_sandbox::monotonic() + options.timeout;
     let facts = Source::open(target, options)
-        .and_then(|source| Inspection { inspectors, source, end }.run(&mut spent));
+        .and_then(|source| Inspection::of_server(inspectors, source, end).run_whole(&mut spent));
     (facts, spent)
 }
 
@@ -133,28 +136,35 @@ pub fn inspect_with(
 pub fn inspect_answer(name: &str, answer: Answer, options: &Options) -> Result<Facts, Error> {
     let source = Source::Collected { path: name.to_owned(), answer };
     let end = muster_sandbox::monotonic() + options.timeout;
-    Inspection { inspectors: INSPECTORS, source, end }.run(&mut Spent::default())
+    Inspection::of_server(INSPECTORS, source, end).run_whole(&mut Spent::default())
 }
 
 /// Runs the inspectors over a root in this very process, without a guard: for tests, and for roots of one's own making.
 pub fn inspect_here(root: &dyn Root) -> Facts {
     let mut facts = Facts::default();
     for inspector in INSPECTORS {
-        inspector.inspect(&Declared::new(root, inspector.reads()), &mut facts);
+        inspector.inspect(&declared(*inspector, root), &mut facts);
     }
     settle(&mut facts);
     facts
 }
 
+/// Shows an inspector what it declares.
+fn declared<'r>(inspector: &dyn Inspector, root: &'r dyn Root) -> Declared<'r> {
+    let reads = if root.is_in_place() { inspector.reads_in_place() } else { inspector.reads() };
+    Declared::new(root, reads)
+}
+
 /// Where the bytes come from; opened by the parent, read by the child alone.
-enum Source {
+enum Source<'d> {
     Directory { path: String, directory: Directory },
+    Layers { path: String, layers: Layers<'d> },
     Tar { path: String, file: OwnedFd, running: bool },
     Stdin { running: bool },
     Collected { path: String, answer: Answer },
 }
 
-impl Source {
+impl Source<'_> {
     fn open(target: &Target, options: &Options) -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let open = |path: &Path, flags: OFlags| {
@@ -188,6 +198,7 @@ impl Source {
     fn path(&self) -> &str {
         match self {
             Self::Directory { path, .. }
+            | Self::Layers { path, .. }
             | Self::Tar { path, .. }
             | Self::Collected { path, .. } => path,
             Self::Stdin { .. } => "standard input",
@@ -211,9 +222,11 @@ const NOT_TAR: u8 = b'n';
 
 struct Inspection<'a> {
     inspectors: &'a [&'a dyn Inspector],
-    source: Source,
+    source: Source<'a>,
     /// When the time is up, by the clock of the limits.
     end: Duration,
+    /// Whether it is a root within that of a server: a container that need not hold a system.
+    is_within: bool,
 }
 
 /// What one child does: the inspectors of some scopes, after those before it.
@@ -238,7 +251,20 @@ impl Stage<'_> {
     }
 }
 
+impl<'a> Inspection<'a> {
+    fn of_server(inspectors: &'a [&'a dyn Inspector], source: Source<'a>, end: Duration) -> Self {
+        Self { inspectors, source, end, is_within: false }
+    }
+}
+
 impl Inspection<'_> {
+    /// Inspects a server, and the containers that were found in it.
+    fn run_whole(&self, spent: &mut Spent) -> Result<Facts, Error> {
+        let mut facts = self.run(spent)?;
+        self.read_containers(&mut facts, spent);
+        Ok(facts)
+    }
+
     fn run(&self, spent: &mut Spent) -> Result<Facts, Error> {
         // A tar is read once, by one child; of a directory each child sees as much as its inspectors must.
         let stages: &[&[Scope]] = match &self.source {
@@ -246,6 +272,7 @@ impl Inspection<'_> {
                 &[&[Scope::Declared], &[Scope::Processes], &[Scope::Everywhere]]
             }
             Source::Directory { .. } => &[&[Scope::Declared], &[Scope::Everywhere]],
+            Source::Layers { .. } => &[&[Scope::Declared, Scope::Everywhere]],
             Source::Tar { .. } | Source::Stdin { .. } | Source::Collected { .. } => &[&Scope::ALL],
         };
         let mut facts = Facts::default();
@@ -343,7 +370,10 @@ impl Inspection<'_> {
                     if scopes.contains(&Scope::Everywhere) {
                         // The walk ends itself before it is ended, and says how far it came.
                         let end = muster_sandbox::monotonic() + limits.time / 10 * 8;
-                        directory.expect_walk(Path::new(self.source.path()), end);
+                        directory.expect_walk(end);
+                        if !self.is_within {
+                            directory.learn_mounts(Path::new(self.source.path()));
+                        }
                     }
                     let below = Some(directory.descriptor());
                     let access = Access { below, only: &only, ..Access::default() };
@@ -352,6 +382,21 @@ impl Inspection<'_> {
                     })
                 }
             },
+            Source::Layers { layers, .. } => {
+                let end = muster_sandbox::monotonic() + limits.time / 10 * 8;
+                let below = Some(layers.directory.descriptor());
+                let access = Access { below, overlay: true, ..Access::default() };
+                muster_sandbox::run(limits, &access, |out| match layers.open(end) {
+                    Ok(overlay) => self.answer(&overlay, None, before, stage, out),
+                    Err(obstacle) => {
+                        // None of its parts is absent: nothing could be looked for.
+                        let mut facts =
+                            Facts { obstacles: vec![obstacle.clone()], ..Facts::default() };
+                        facts.os = Reading::Unknown(obstacle);
+                        write_facts(out, &facts)
+                    }
+                })
+            }
             Source::Tar { file, running, .. } => {
                 let open = [file.as_fd()];
                 let access = Access { open: &open, ..Access::default() };
@@ -464,7 +509,7 @@ impl Inspection<'_> {
             let number = u32::try_from(number).map_err(io::Error::other)?;
             write_frame(out, BEGINS, &number.to_le_bytes())?;
             out.flush()?;
-            inspector.inspect(&Declared::new(root, inspector.reads()), &mut facts);
+            inspector.inspect(&declared(*inspector, root), &mut facts);
             if once_only {
                 write_facts(out, &facts)?;
             }
@@ -502,7 +547,8 @@ impl Inspection<'_> {
             }
         }
         settle(&mut facts);
-        if facts.os == Reading::Absent && facts.database == Reading::Absent {
+        let is_none = facts.os == Reading::Absent && facts.database == Reading::Absent;
+        if is_none && !self.is_within {
             return Err(Error::NotServer { path: self.source.path().to_owned() });
         }
         Ok(facts)

@@ -44,6 +44,14 @@ pub trait Inspector: Sync {
     /// Returns the paths it may read, from `/` of the root; `*` in a name stands for any characters, a final `/**` for
     /// everything below, a final `/` for the names in that directory without what the files say.
     fn reads(&self) -> &'static [&'static str];
+    /// Returns what it may read where the root is a directory, in which files that nobody declared can be reached as well.
+    fn reads_in_place(&self) -> &'static [&'static str] {
+        self.reads()
+    }
+    /// Tells whether it has a say on containers and images too: what only a whole server has, none of them is asked for.
+    fn in_containers(&self) -> bool {
+        true
+    }
     /// Returns how far it must see. Those that see further run later, each kind in a child of its own.
     fn scope(&self) -> Scope {
         Scope::Declared

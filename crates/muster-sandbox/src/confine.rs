@@ -27,12 +27,12 @@ pub(crate) fn confine(limits: &Limits, access: &Access<'_>) -> Result<(), String
         let _unprivileged =
             rustix::process::fchdir(below).and_then(|()| rustix::process::chroot("."));
     }
-    drop_capabilities(access.processes);
+    drop_capabilities(access);
     // A process within Landlock cannot look at one outside: proc(5) asks as ptrace(2) does.
     if !access.processes {
         landlock(access)?;
     }
-    filter(access.below.is_some())
+    filter(access.below.is_some(), access.overlay)
 }
 
 fn set_limits(limits: &Limits) -> Result<(), String> {
@@ -61,14 +61,17 @@ fn set_limits(limits: &Limits) -> Result<(), String> {
 }
 
 /// Keeps the right to read files that belong to others, and to look at their processes where that is the work. Keeps only
-/// what the parent has.
-fn drop_capabilities(processes: bool) {
+/// what the parent has. `CAP_SYS_ADMIN`, by which alone xattr(7) shows `trusted.*`, is kept for overlays: of what else it
+/// grants, the filter of system calls lets nothing pass.
+fn drop_capabilities(access: &Access<'_>) {
     let Ok(now) = rustix::thread::capabilities(None) else { return };
-    let wanted = if processes {
-        CapabilitySet::DAC_READ_SEARCH | CapabilitySet::SYS_PTRACE
-    } else {
-        CapabilitySet::DAC_READ_SEARCH
-    };
+    let mut wanted = CapabilitySet::DAC_READ_SEARCH;
+    if access.processes {
+        wanted |= CapabilitySet::SYS_PTRACE;
+    }
+    if access.overlay {
+        wanted |= CapabilitySet::SYS_ADMIN;
+    }
     let kept = now.permitted & wanted;
     let sets =
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
@@ -112,13 +115,13 @@ pub fn has_landlock() -> bool {
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
-fn filter(opens: bool) -> Result<(), String> {
+fn filter(opens: bool, attributes: bool) -> Result<(), String> {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
     let told = |e: &dyn std::fmt::Display| format!("the child cannot filter its system calls: {e}");
     let architecture = std::env::consts::ARCH.try_into().map_err(|e| told(&e))?;
     let filter = SeccompFilter::new(
-        rules(opens).map_err(|e| told(&e))?,
+        rules(opens, attributes).map_err(|e| told(&e))?,
         SeccompAction::Errno(libc::EPERM as u32),
         SeccompAction::Allow,
         architecture,
@@ -129,7 +132,7 @@ fn filter(opens: bool) -> Result<(), String> {
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
-fn filter(_opens: bool) -> Result<(), String> {
+fn filter(_opens: bool, _attributes: bool) -> Result<(), String> {
     Ok(())
 }
 
@@ -137,7 +140,7 @@ fn filter(_opens: bool) -> Result<(), String> {
 type Rules = std::collections::BTreeMap<i64, Vec<seccompiler::SeccompRule>>;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
-fn rules(opens: bool) -> Result<Rules, seccompiler::BackendError> {
+fn rules(opens: bool, attributes: bool) -> Result<Rules, seccompiler::BackendError> {
     use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
     const ALWAYS: [libc::c_long; 38] = [
@@ -201,6 +204,10 @@ fn rules(opens: bool) -> Result<Rules, seccompiler::BackendError> {
         flags.push(SeccompRule::new(vec![asked])?);
     }
     rules.insert(libc::SYS_fcntl, flags);
+    if attributes {
+        rules.insert(libc::SYS_fgetxattr, Vec::new());
+        rules.insert(libc::SYS_flistxattr, Vec::new());
+    }
     if opens {
         rules.extend(OF_FILES.iter().map(|&call| (call, Vec::new())));
         let writing = (libc::O_WRONLY

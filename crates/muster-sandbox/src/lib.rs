@@ -47,6 +47,9 @@ pub struct Access<'a> {
     pub only: &'a [BorrowedFd<'a>],
     /// Whether it may look at other processes through `/proc`, which `below` then is. Landlock forbids that, so it is without.
     pub processes: bool,
+    /// Whether it may read the extended attributes of files: those of overlayfs (`trusted.overlay.…`) are shown only to
+    /// who has CAP_SYS_ADMIN, which it then keeps. No system call that it is left with asks for that right otherwise.
+    pub overlay: bool,
 }
 
 /// What came of the work.

@@ -2,9 +2,12 @@
 //!
 //! Every format and every exit status is a filter of [`Report`].
 
+pub(crate) mod containers;
+
 use std::collections::BTreeSet;
 
 use muster_core::catalog::Support;
+use muster_core::container::Container;
 use muster_core::fact::{Database, Facts, Obstacle, Reading};
 use muster_core::finding::{About, Finding, Fix, Severity, Signals};
 use muster_core::owed::{self, SupportState};
@@ -26,6 +29,31 @@ pub(crate) struct Report {
     pub(crate) advisories: Option<Compiled>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) unknown: Vec<Obstacle>,
+}
+
+/// A finding, and where it was made.
+pub(crate) struct Placed<'r> {
+    pub(crate) within: Option<Within<'r>>,
+    pub(crate) finding: &'r Finding,
+}
+
+impl Placed<'_> {
+    /// Returns the finding's id, behind that of its container.
+    pub(crate) fn id(&self) -> String {
+        match self.within {
+            Some(within) => format!("{}/{}", within.id, self.finding.id),
+            None => self.finding.id.to_string(),
+        }
+    }
+}
+
+/// A container or image that was read.
+#[derive(Clone, Copy)]
+pub(crate) struct Within<'r> {
+    /// The id of its finding.
+    pub(crate) id: &'r str,
+    pub(crate) container: &'r Container,
+    pub(crate) facts: &'r Facts,
 }
 
 /// The advisory file behind a report.
@@ -67,6 +95,8 @@ pub(crate) struct Question {
     pub(crate) now: Instant,
     pub(crate) all: bool,
     pub(crate) of_several: bool,
+    /// Whether it is a root within that of a server, which is asked for no kernel, no indices and no way of updates.
+    pub(crate) is_container: bool,
 }
 
 impl Report {
@@ -84,16 +114,16 @@ impl Report {
             facts.os.found().map_or(SupportState { state: Support::Unknown, ends: None }, |os| {
                 owed::support(os, today)
             });
-        let mut findings: Vec<Finding> = Vec::new();
+        let mut findings: Vec<Finding> = containers::judge(&mut facts, file, question)?;
         let database = facts.database.found().copied();
-        let section = release_section(&facts, file, &mut unknown)?;
+        let section = release_section(&facts, file, question.is_container, &mut unknown)?;
         if let (Some(bytes), Some(database)) = (&section, database) {
             let section = Section::new(bytes)?;
             if section.advisories() == 0 {
                 unknown.push(Obstacle::new("advisories", "the advisory file has none of this release, only what lies in its security archive: flaws without a fix are not known"));
             }
             let matched = matching::judge(&section, database, &facts, question.all);
-            findings = matched.findings;
+            findings.extend(matched.findings);
             unknown.extend(matched.obstacles);
         }
         let upstream = matching::applications::judge(file, &facts, today, question.all)?;
@@ -120,9 +150,12 @@ impl Report {
         // Where nobody mends anything any more, silence is no news.
         let spoken = advisories.as_ref().filter(|_| support.state != Support::Ended);
         unknown.extend(spoken.and_then(|a| a.obstacle(question.now)));
-        unknown.extend(owed::kernel_obstacles(&facts));
-        unknown.extend(archive_obstacle(&facts));
-        unknown.extend(file.and_then(|file| clock_obstacle(file, question.now)));
+        if !question.is_container {
+            unknown.extend(owed::kernel_obstacles(&facts));
+            unknown.extend(archive_obstacle(&facts));
+            unknown.extend(file.and_then(|file| clock_obstacle(file, question.now)));
+            unknown.extend(findings.iter().filter_map(unread));
+        }
         unknown.append(&mut facts.obstacles);
         if let Reading::Unknown(obstacle) = &facts.database {
             unknown.push(obstacle.clone());
@@ -144,6 +177,23 @@ impl Report {
     /// Tells whether something is owed, or could not be known.
     pub(crate) fn is_owed(&self, strict: bool) -> bool {
         !self.unknown.is_empty() || self.findings.iter().any(|f| is_owed(f, strict))
+    }
+
+    /// Returns every finding with the container that it was made in, where it was: those of the server itself first.
+    pub(crate) fn placed(&self) -> Vec<Placed<'_>> {
+        let mut placed: Vec<Placed<'_>> =
+            self.findings.iter().map(|finding| Placed { within: None, finding }).collect();
+        for container in &self.findings {
+            let About::Container(c) = &container.about else { continue };
+            let is_same = |other: &&Container| {
+                other.root == c.container.root && other.name == c.container.name
+            };
+            let found = self.facts.containers.iter().find(is_same);
+            let Some(facts) = found.and_then(|found| found.facts.found()) else { continue };
+            let within = Some(Within { id: &container.id, container: &c.container, facts });
+            placed.extend(c.findings.iter().map(|finding| Placed { within, finding }));
+        }
+        placed
     }
 
     /// Returns the name of the release as people say it.
@@ -222,6 +272,23 @@ impl Report {
         if in_clear > 0 {
             let services = count(in_clear, "service", "services");
             parts.push(format!("offers {services} in clear to the network"));
+        }
+        let owed_by = |is_image: bool| {
+            let owed = |f: &&Finding| is_owed(f, false) && f.verdict != Verdict::Unknown;
+            let owed = self.findings.iter().filter(owed);
+            owed.filter(
+                |f| matches!(&f.about, About::Container(c) if c.container.is_image == is_image),
+            )
+            .count()
+        };
+        for (is_image, one, many) in [
+            (false, "container that is not up to date", "containers that are not up to date"),
+            (true, "stored image that is not up to date", "stored images that are not up to date"),
+        ] {
+            let owed = owed_by(is_image);
+            if owed > 0 {
+                parts.push(format!("has {}", count(owed, one, many)));
+            }
         }
         let channel =
             self.findings.iter().filter(|f| matches!(f.about, About::UpdateChannel(_))).count();
@@ -330,6 +397,17 @@ impl Report {
     }
 }
 
+/// What could not be known of a container is not known of its server.
+fn unread(finding: &Finding) -> Option<Obstacle> {
+    let About::Container(c) = &finding.about else { return None };
+    let first = c.unknown.first()?;
+    let more = match c.unknown.len() {
+        1 => String::new(),
+        n => format!("; and {} more", count(n - 1, "thing", "things")),
+    };
+    Some(Obstacle::new(finding.id.to_string(), format!("{}: {}{more}", first.what, first.why)))
+}
+
 /// Returns a number with its noun.
 pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
@@ -339,9 +417,14 @@ pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
 fn release_section(
     facts: &Facts,
     file: Option<&AdvisoryFile>,
+    is_container: bool,
     unknown: &mut Vec<Obstacle>,
 ) -> Result<Option<Vec<u8>>, muster_match::Error> {
     let Some(file) = file else {
+        // The server says so, for all that is in it.
+        if is_container {
+            return Ok(None);
+        }
         unknown.push(Obstacle::new(
             "advisories",
             "no advisory file was given: flaws without an update in the indices are not known; make one with `muster feed pull` and `muster feed build`",
@@ -461,6 +544,11 @@ fn sort(findings: &mut [Finding]) {
 /// Known exploitation, then the end of all fixes, then likelihood, severity, reach (a kernel that runs) and age. What
 /// cannot be done anything about comes after what can.
 pub(crate) fn urgency(finding: &Finding) -> u64 {
+    if let About::Container(c) = &finding.about
+        && let Some(most) = c.findings.iter().map(urgency).min()
+    {
+        return most;
+    }
     let actionable = match finding.verdict {
         Verdict::Missing | Verdict::EndOfSupport => 0,
         Verdict::Owed => match finding.about {

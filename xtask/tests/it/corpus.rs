@@ -80,6 +80,11 @@ fn lists_of_owners() {
 }
 
 #[test]
+fn stores_of_containers() {
+    replay("fuzz/corpus/container", entries::container);
+}
+
+#[test]
 fn sections() {
     replay("fuzz/corpus/section", entries::section);
 }

@@ -66,6 +66,10 @@ impl Inspector for DnfChannel {
         ]
     }
 
+    fn in_containers(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         let mut channel = Channel { root, troubles: Vec::new(), obstacles: Vec::new() };
         match facts.database {

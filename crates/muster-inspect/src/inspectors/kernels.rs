@@ -1,9 +1,12 @@
 //! The running kernel, the images on the disk, and the one that the next boot would start.
 //!
 //! Running: `/proc/sys/kernel/osrelease` (proc_sys_kernel(5)), of a live system or where the caller vouches for a
-//! recorded `/proc`. Images: `/boot/vmlinuz-*` and `/lib/modules/*`, whoever put them there. Next boot: a choice saved
-//! in GRUB's environment block or BLS entry (GRUB manual, "The GRUB environment block"; the Boot Loader Specification),
-//! a link `vmlinuz`, else the newest image, as GRUB sorts them. Which boot loader is in use is not looked into.
+//! recorded `/proc`. Images: `/boot/vmlinuz-*` and `/lib/modules/*`, whoever put them there. Next boot: what the menu of
+//! GRUB, EXTLINUX or systemd-boot starts when nobody chooses, with the choice that GRUB saved in its environment block
+//! (GRUB manual, "The GRUB environment block"; the Boot Loader Specification); without a menu a link `vmlinuz`, else the
+//! newest image. A choice in variables of the firmware is not known.
+
+mod menu;
 
 use std::cmp::Ordering;
 
@@ -11,12 +14,18 @@ use muster_core::fact::{Facts, Obstacle, Reading};
 
 use crate::Inspector;
 use crate::root::{EntryKind, Root};
+use menu::{Choice, Grub};
 
 const RUNNING: &str = "/proc/sys/kernel/osrelease";
 const ENVIRONMENTS: [&str; 3] =
     ["/boot/grub/grubenv", "/boot/grub2/grubenv", "/boot/efi/EFI/redhat/grubenv"];
 const ENTRIES: &str = "/boot/loader/entries";
+const GRUB: [&str; 2] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
+const EXTLINUX: [&str; 3] =
+    ["/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/boot/syslinux/syslinux.cfg"];
+const LOADER: &str = "/boot/loader/loader.conf";
 const MAX_BYTES: u64 = 64 * 1024;
+const MAX_MENU: u64 = 1 << 20;
 /// More kernels than a server has.
 const MAX_IMAGES: usize = 1000;
 
@@ -35,6 +44,12 @@ impl Inspector for Kernels {
             "/boot/grub/grubenv",
             "/boot/grub2/grubenv",
             "/boot/efi/EFI/redhat/grubenv",
+            "/boot/grub/grub.cfg",
+            "/boot/grub2/grub.cfg",
+            "/boot/extlinux/extlinux.conf",
+            "/boot/extlinux.conf",
+            "/boot/syslinux/syslinux.cfg",
+            LOADER,
             "/boot/loader/entries/*.conf",
             "/lib/modules/",
             "/vmlinuz/",
@@ -45,6 +60,10 @@ impl Inspector for Kernels {
             "/run/.containerenv",
             "/run/systemd/container",
         ]
+    }
+
+    fn in_containers(&self) -> bool {
+        false
     }
 
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
@@ -153,17 +172,44 @@ fn next_boot(
     obstacles: &mut Vec<Obstacle>,
 ) -> Reading<String> {
     let entries = boot_entries(root, obstacles);
-    for path in ENVIRONMENTS {
-        let environment = note(text(root, path), obstacles);
-        // `next_entry` is good for one boot, and comes before the saved one.
-        for key in ["next_entry=", "saved_entry="] {
-            let chosen = environment.lines().find_map(|line| line.strip_prefix(key));
-            let Some(chosen) = chosen.map(str::trim).filter(|c| !c.is_empty()) else { continue };
-            let by_entry = entries.iter().find(|(id, _)| id == chosen).map(|(_, release)| release);
-            let named = by_entry.or_else(|| bootable.iter().find(|r| names(chosen, r)));
-            if let Some(release) = named {
-                return Reading::Found(release.clone());
+    let environments: Vec<String> =
+        ENVIRONMENTS.iter().map(|path| note(text(root, path), obstacles)).collect();
+    let saved = |key: &str| {
+        let lines = environments.iter().flat_map(|environment| environment.lines());
+        lines.filter_map(|line| line.strip_prefix(key)).map(str::trim).find(|c| !c.is_empty())
+    };
+    let (next, saved) = (saved("next_entry="), saved("saved_entry="));
+    match by_menu(root, next, saved, obstacles) {
+        Some(Choice::Image(image)) => {
+            if let Some(release) = release_of(&image).or(linked(root, &image).as_deref()) {
+                return Reading::Found(release.to_owned());
             }
+        }
+        Some(Choice::Other(title)) => {
+            let why = format!(
+                "the entry {:?}, which starts when nobody chooses another, has no image of Linux",
+                title.chars().take(100).collect::<String>()
+            );
+            let obstacle = Obstacle::new("the kernel of the next boot", why);
+            obstacles.push(obstacle.clone());
+            return Reading::Unknown(obstacle);
+        }
+        None => {}
+    }
+    // `next_entry` is good for one boot, and comes before the saved one.
+    for chosen in [next, saved].into_iter().flatten() {
+        let by_entry = entries.iter().find(|(id, _)| id == chosen).map(|(_, release)| release);
+        let named = by_entry.or_else(|| bootable.iter().find(|r| names(chosen, r)));
+        if let Some(release) = named {
+            return Reading::Found(release.clone());
+        }
+    }
+    let loader = note(text(root, LOADER), obstacles);
+    if let Some(pattern) = menu::loader_default(&loader) {
+        let pattern = pattern.strip_suffix(".conf").unwrap_or(pattern);
+        let fitting = entries.iter().filter(|(id, _)| crate::root::glob(pattern, id));
+        if let Some((_, release)) = fitting.max_by(|a, b| by_version(&a.1, &b.1)) {
+            return Reading::Found(release.clone());
         }
     }
     // Alpine and others boot one image without a version in its name; its link tells, where it is one.
@@ -186,6 +232,39 @@ fn next_boot(
         Some(newest) => Reading::Found(newest),
         None => Reading::Absent,
     }
+}
+
+/// Returns what the menu of a boot loader starts; nothing where there is none.
+fn by_menu(
+    root: &dyn Root,
+    next: Option<&str>,
+    saved: Option<&str>,
+    obstacles: &mut Vec<Obstacle>,
+) -> Option<Choice> {
+    let mut menu = |path: &str| match root.read(path, MAX_MENU) {
+        Reading::Found(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Reading::Absent => None,
+        Reading::Unknown(obstacle) => {
+            obstacles.push(obstacle);
+            None
+        }
+    };
+    let menus = GRUB.iter().filter_map(|path| menu(path)).map(|text| Grub::read(&text));
+    if let Some(menu) = menus.filter(|menu| !menu.is_empty() && !menu.has_others).next() {
+        return menu.choice(next, saved);
+    }
+    EXTLINUX.iter().find_map(|path| menu::extlinux(&menu(path)?))
+}
+
+/// Follows an image without a version in its name, where it is a link.
+fn linked(root: &dyn Root, image: &str) -> Option<String> {
+    for folder in ["", "/boot"] {
+        if let Reading::Found(target) = root.link(&format!("{folder}/{image}")) {
+            let name = target.rsplit('/').next().unwrap_or(&target);
+            return release_of(name).map(str::to_owned);
+        }
+    }
+    None
 }
 
 /// Tells whether a menu entry names this release: `gnulinux-6.1.0-18-amd64-advanced-…`, and no longer one.

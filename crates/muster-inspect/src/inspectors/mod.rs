@@ -3,6 +3,8 @@
 pub mod apk;
 pub mod apk_index;
 pub mod apt;
+pub mod bundles;
+pub mod containers;
 pub mod dnf;
 pub mod dnf_channel;
 pub mod dpkg;
@@ -44,4 +46,6 @@ pub static INSPECTORS: &[&dyn Inspector] = &[
     &processes::Processes,
     &sockets::Sockets,
     &restarts::Restarts,
+    &bundles::Bundles,
+    &containers::Containers,
 ];

@@ -50,6 +50,10 @@ impl Inspector for Processes {
         Scope::Processes
     }
 
+    fn in_containers(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         if !root.running() {
             return;

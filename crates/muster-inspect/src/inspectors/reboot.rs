@@ -28,6 +28,10 @@ impl Inspector for RebootRequired {
         ]
     }
 
+    fn in_containers(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         if !root.live() {
             return;

@@ -30,6 +30,10 @@ impl Inspector for Restarts {
         Scope::Everywhere
     }
 
+    fn in_containers(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         let mapped = std::mem::take(&mut facts.running.mapped);
         facts.running.configured.clear();

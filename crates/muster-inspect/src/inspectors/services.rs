@@ -72,6 +72,10 @@ impl Inspector for Services {
         ]
     }
 
+    fn in_containers(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         let mut files = Files::new(root);
         let manners: Vec<(&Service, Manner)> =

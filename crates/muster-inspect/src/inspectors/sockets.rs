@@ -62,6 +62,10 @@ impl Inspector for Sockets {
         Scope::Processes
     }
 
+    fn in_containers(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         if !root.running() {
             return;

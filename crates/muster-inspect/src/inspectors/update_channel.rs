@@ -38,6 +38,10 @@ impl Inspector for UpdateChannel {
         ]
     }
 
+    fn in_containers(&self) -> bool {
+        false
+    }
+
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         if !matches!(facts.database, Reading::Found(Database::Dpkg)) {
             return;

@@ -17,7 +17,7 @@ use muster_core::time::Instant;
 
 use super::declared::{Pattern, components};
 use super::directory::mounts::{Mounts, Verdict};
-use super::walk::{Walked, Wanted, is_passed_by, passed_by};
+use super::walk::{Walked, Wanted, is_passed_by, passed_by, told_of};
 use super::{
     Content, Entry, EntryKind, Look, MAX_ENTRIES, NotTar, Root, Tar, crowded, no_file, obstacle,
 };
@@ -496,6 +496,7 @@ impl Root for Collected {
         for (path, node) in &self.nodes {
             if let Node::Directory | Node::Closed = node {
                 let why = passed_by(path.as_bytes()).filter(|why| !why.is_empty());
+                let why = why.or(told_of(path.as_bytes()));
                 let above = path.rsplit_once('/').map_or("", |(above, _)| above);
                 if let Some(why) = why.filter(|_| above.is_empty() || self.is_walked(above)) {
                     walked.pass_by(path.as_bytes(), why);

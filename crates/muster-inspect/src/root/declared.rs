@@ -120,7 +120,7 @@ pub(crate) fn components(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Matches a name with a pattern of stars.
-fn glob(pattern: &str, name: &str) -> bool {
+pub(crate) fn glob(pattern: &str, name: &str) -> bool {
     let Some((head, mut rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut name) = name.strip_prefix(head) else { return false };
     while let Some((part, after)) = rest.split_once('*') {
@@ -155,6 +155,10 @@ impl Root for Declared<'_> {
 
     fn running(&self) -> bool {
         self.root.running()
+    }
+
+    fn is_in_place(&self) -> bool {
+        self.root.is_in_place()
     }
 
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {

@@ -28,7 +28,7 @@ use super::{
 };
 use mounts::Mounts;
 
-const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(super) const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A directory as the `/` of a server.
 pub struct Directory {
@@ -41,7 +41,7 @@ pub struct Directory {
 }
 
 /// Why a walk ended before its goal.
-enum Stop {
+pub(super) enum Stop {
     Absent,
     Circle,
     Errno(Errno),
@@ -58,7 +58,7 @@ impl From<Errno> for Stop {
 }
 
 impl Stop {
-    fn reading<T>(self, path: &str) -> Reading<T> {
+    pub(super) fn reading<T>(self, path: &str) -> Reading<T> {
         Reading::Unknown(match self {
             Self::Absent => return Reading::Absent,
             Self::Circle => circle(path),
@@ -92,14 +92,24 @@ impl Directory {
         Self { top, live, running: live || running, mounts, end: Cell::new(None) }
     }
 
-    /// Prepares for a walk over all of it: learns what is mounted below, by its name on this machine, and sets the end of the time.
-    /// A child that is shut into the directory can no longer ask.
-    pub(crate) fn expect_walk(&self, path: &Path, end: Duration) {
+    /// Prepares for a walk over all of it: sets the end of the time.
+    pub(crate) fn expect_walk(&self, end: Duration) {
         self.end.set(Some(end));
+    }
+
+    /// Learns what is mounted below, by the name of the directory on this machine. A child that is shut into it can no longer ask.
+    pub(crate) fn learn_mounts(&self, path: &Path) {
         let place = path.canonicalize();
         if let (Ok(place), Ok(mountinfo)) = (place, std::fs::read("/proc/self/mountinfo")) {
             *self.mounts.borrow_mut() = Mounts::below(place.as_os_str().as_bytes(), &mountinfo);
         }
+    }
+
+    /// Takes the root that a process in a container has; what is mounted in it is no part of it.
+    pub(crate) fn of_process(top: OwnedFd, mountinfo: &[u8]) -> Self {
+        let root = Self::new(top, false, false);
+        *root.mounts.borrow_mut() = Mounts::none(mountinfo);
+        root
     }
 
     /// Returns the open directory.
@@ -110,6 +120,21 @@ impl Directory {
     /// Looks at a path; files and directories alike, for the kernel's own rules.
     pub(crate) fn look(&self, path: &[&str]) -> Option<OwnedFd> {
         self.walk(&path.join("/"), true).ok().map(|found| found.itself)
+    }
+
+    /// Opens a directory to look for names in it; a link in its place is none.
+    pub(crate) fn open_directory(&self, path: &str) -> Reading<OwnedFd> {
+        let found = match self.walk(path, false) {
+            Ok(found) => found,
+            Err(stop) => return stop.reading(path),
+        };
+        if !FileType::from_raw_mode(found.stat.st_mode).is_dir() {
+            return Reading::Absent;
+        }
+        match self.open_found(&found, OFlags::DIRECTORY) {
+            Ok(opened) => Reading::Found(opened),
+            Err(stop) => stop.reading(path),
+        }
     }
 
     fn walk(&self, path: &str, follow_last: bool) -> Result<Found, Stop> {
@@ -203,6 +228,10 @@ impl Root for Directory {
         self.running
     }
 
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
         if self.hides(path) {
             return Reading::Absent;
@@ -216,11 +245,7 @@ impl Root for Directory {
             return Reading::Unknown(no_file(path, name_of(kind)));
         }
         match self.open_found(&found, OFlags::empty()) {
-            Ok(opened) => Reading::Found(Box::new(OpenFile {
-                file: File::from(opened),
-                size: u64::try_from(found.stat.st_size).unwrap_or(0),
-                modified: Instant::from_second(found.stat.st_mtime).ok(),
-            })),
+            Ok(opened) => Reading::Found(Box::new(OpenFile::new(opened, &found.stat))),
             Err(stop) => stop.reading(path),
         }
     }
@@ -314,7 +339,7 @@ impl Root for Directory {
     }
 }
 
-fn entry_kind(kind: FileType) -> EntryKind {
+pub(super) fn entry_kind(kind: FileType) -> EntryKind {
     match kind {
         FileType::RegularFile => EntryKind::File,
         FileType::Directory => EntryKind::Directory,
@@ -328,7 +353,7 @@ fn entry_kind(kind: FileType) -> EntryKind {
 }
 
 /// Names what is no regular file.
-fn name_of(kind: FileType) -> &'static str {
+pub(super) fn name_of(kind: FileType) -> &'static str {
     match kind {
         FileType::Directory => "a directory",
         FileType::Fifo => "a FIFO",
@@ -338,10 +363,20 @@ fn name_of(kind: FileType) -> &'static str {
     }
 }
 
-struct OpenFile {
+pub(super) struct OpenFile {
     file: File,
     size: u64,
     modified: Option<Instant>,
+}
+
+impl OpenFile {
+    pub(super) fn new(opened: OwnedFd, stat: &Stat) -> Self {
+        Self {
+            file: File::from(opened),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: Instant::from_second(stat.st_mtime).ok(),
+        }
+    }
 }
 
 impl Read for OpenFile {

@@ -3,6 +3,7 @@
 mod collected;
 mod declared;
 mod directory;
+mod overlay;
 mod tar;
 mod walk;
 mod within;
@@ -15,8 +16,9 @@ use muster_core::time::Instant;
 pub(crate) use collected::is_everything;
 pub use collected::{Answer, Collected, NotWhole, command, key_line, script, sudoers_line};
 pub use declared::Declared;
-pub(crate) use declared::Pattern;
+pub(crate) use declared::{Pattern, glob};
 pub use directory::Directory;
+pub use overlay::{Marks, Overlay};
 pub use tar::{NotTar, Tar};
 pub(crate) use walk::is_below;
 pub use walk::{Spotted, Walked, Wanted};
@@ -34,6 +36,10 @@ pub trait Root {
     /// Tells whether its `/proc` speaks of a running system: of this one, or of the recorded one that the caller vouches for.
     fn running(&self) -> bool {
         self.live()
+    }
+    /// Tells whether all of its files can be reached, and not only those that were declared beforehand.
+    fn is_in_place(&self) -> bool {
+        false
     }
     /// Opens a regular file. Links are followed within the root; devices, FIFOs and sockets are never opened: they are an obstacle.
     fn open(&self, path: &str) -> Reading<Box<dyn Content>>;

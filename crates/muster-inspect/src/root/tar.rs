@@ -738,8 +738,8 @@ impl Root for Tar {
         walked.entries = self.members;
         // What is passed by is named, as where it is walked past.
         for folder in walk::NAMED_WHEN_THERE {
-            if let Some(why) = walk::passed_by(folder.as_bytes()).filter(|_| self.is_there(folder))
-            {
+            let why = walk::passed_by(folder.as_bytes()).or(walk::told_of(folder.as_bytes()));
+            if let Some(why) = why.filter(|_| self.is_there(folder)) {
                 walked.pass_by(folder.as_bytes(), why);
             }
         }

@@ -189,13 +189,24 @@ impl Walked {
         }
     }
 
-    /// Names a directory that is not entered.
+    /// Says what there is to say of a directory that is entered in part.
+    pub(super) fn tell_of(&mut self, folder: &[u8]) {
+        if let Some(why) = told_of(folder) {
+            self.pass_by(folder, why);
+        }
+    }
+
+    /// Names a directory that is not entered, unless there is nothing in it to speak of.
     pub(super) fn pass_by(&mut self, folder: &[u8], why: impl Into<String>) {
+        let why = why.into();
+        if why.is_empty() {
+            return;
+        }
         if self.not_walked.len() == MAX_NAMED {
             self.unnamed += 1;
             return;
         }
-        self.not_walked.push((format!("/{}", String::from_utf8_lossy(folder)), why.into()));
+        self.not_walked.push((format!("/{}", String::from_utf8_lossy(folder)), why));
     }
 
     /// Counts a directory that may not be read; the first by its name is told.
@@ -246,27 +257,43 @@ impl Walked {
     }
 }
 
+const CONTAINERS: &str = "is where containers are stored; each is inspected as a root of its own";
+
 /// Why a directory is passed by wherever it stands: what is in it is no part of this system, or inspectors of their own
 /// read it. An empty reason: there is nothing in it to speak of.
 pub(super) fn passed_by(folder: &[u8]) -> Option<&'static str> {
-    const CONTAINERS: &str =
-        "is where containers are stored; each is inspected as a root of its own";
     const SNAPSHOTS: &str = "holds snapshots of file systems that are walked where they live";
-    let name = folder.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    let (above, name) = match folder.iter().rposition(|b| *b == b'/') {
+        Some(at) => {
+            (folder.get(..at).unwrap_or_default(), folder.get(at + 1..).unwrap_or_default())
+        }
+        None => (&b""[..], folder),
+    };
     match name {
         b"proc" | b"sys" | b"dev" | b"run" if name.len() == folder.len() => Some(""),
         b".snapshots" | b".zfs" => Some(SNAPSHOTS),
-        b"docker" | b"containerd" | b"lxc" | b"lxd" | b"incus" | b"machines"
-            if folder == [b"var/lib/", name].concat() =>
-        {
+        b"containerd" | b"lxc" | b"lxd" | b"incus" | b"machines" if above == b"var/lib" => {
             Some(CONTAINERS)
         }
-        b"storage" if folder == b"var/lib/containers/storage" => Some(CONTAINERS),
-        b"storage" if folder.ends_with(b"/.local/share/containers/storage") => Some(CONTAINERS),
-        b"docker" if folder.ends_with(b"/.local/share/docker") => Some(CONTAINERS),
-        b"common" if folder == b"var/snap/lxd/common" => Some(CONTAINERS),
+        b"common" if above == b"var/snap/lxd" => Some(CONTAINERS),
+        b"volumes" => None,
+        // Of the rest of the store its own folder tells.
+        _ if told_of(above).is_some() => Some(""),
         _ => None,
     }
+}
+
+/// What is said of a directory that is entered in part: of what an engine stores, volumes alone are files of the server.
+pub(super) fn told_of(folder: &[u8]) -> Option<&'static str> {
+    let is_one = match folder.rsplit(|b| *b == b'/').next().unwrap_or_default() {
+        b"docker" => folder == b"var/lib/docker" || folder.ends_with(b"/.local/share/docker"),
+        b"storage" => {
+            folder == b"var/lib/containers/storage"
+                || folder.ends_with(b"/.local/share/containers/storage")
+        }
+        _ => false,
+    };
+    is_one.then_some(CONTAINERS)
 }
 
 /// Tells whether a folder lies in one that is passed by.
@@ -288,19 +315,35 @@ pub(super) const NAMED_WHEN_THERE: [&str; 9] = [
     "var/snap/lxd/common",
 ];
 
-/// The same as patterns of find(1), for a walk that is made elsewhere: those of which nothing is said, and those that are named.
-pub(crate) const PRUNED: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
-pub(crate) const PRUNED_AND_NAMED: [&str; 12] = [
+/// The same as patterns of find(1), for a walk that is made elsewhere: what is not entered, what is named when it is met, and
+/// what is named and entered in part.
+pub(crate) const PRUNED: [&str; 12] = [
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/var/lib/docker/[!v]*",
+    "/var/lib/docker/vfs",
+    "/var/lib/containers/storage/[!v]*",
+    "/var/lib/containers/storage/vfs*",
+    "*/.local/share/docker/[!v]*",
+    "*/.local/share/docker/vfs",
+    "*/.local/share/containers/storage/[!v]*",
+    "*/.local/share/containers/storage/vfs*",
+];
+pub(crate) const PRUNED_AND_NAMED: [&str; 8] = [
     "*/.snapshots",
     "*/.zfs",
-    "/var/lib/docker",
     "/var/lib/containerd",
-    "/var/lib/containers/storage",
     "/var/lib/lxc",
     "/var/lib/lxd",
     "/var/lib/incus",
     "/var/lib/machines",
     "/var/snap/lxd/common",
+];
+pub(crate) const NAMED: [&str; 4] = [
+    "/var/lib/docker",
+    "/var/lib/containers/storage",
     "*/.local/share/containers/storage",
     "*/.local/share/docker",
 ];
@@ -331,12 +374,14 @@ pub(super) fn by_lists(root: &(impl Root + ?Sized), wanted: &Wanted<'_>) -> Read
             let slash = if folder.is_empty() { "" } else { "/" };
             let below = format!("{folder}{slash}{}", entry.name);
             match passed_by(below.as_bytes()) {
-                Some("") => {}
                 Some(why) => walked.pass_by(below.as_bytes(), why),
                 None if depth == MAX_DEPTH => {
                     walked.end_early(below.as_bytes(), "it lies too deep");
                 }
-                None => ahead.push((below, depth + 1)),
+                None => {
+                    walked.tell_of(below.as_bytes());
+                    ahead.push((below, depth + 1));
+                }
             }
         }
     }
@@ -378,9 +423,16 @@ mod tests {
     #[test]
     fn what_inspectors_of_their_own_read_is_passed_by() {
         assert_eq!(passed_by(b"proc"), Some(""));
-        assert!(passed_by(b"var/lib/docker").is_some_and(|why| !why.is_empty()));
-        assert!(passed_by(b"home/a/.local/share/containers/storage").is_some());
-        for walked in ["srv/proc", "srv/docker", "opt/x/var/lib/docker", "var/www"] {
+        assert!(passed_by(b"var/lib/lxc").is_some_and(|why| !why.is_empty()));
+        for store in ["var/lib/docker", "home/a/.local/share/containers/storage"] {
+            assert!(told_of(store.as_bytes()).is_some());
+            for (folder, is_walked) in [("overlay2", false), ("vfs", false), ("volumes", true)] {
+                let folder = format!("{store}/{folder}");
+                assert_eq!(passed_by(folder.as_bytes()).is_none(), is_walked, "{folder}");
+            }
+            assert_eq!(passed_by(format!("{store}/volumes/blog").as_bytes()), None);
+        }
+        for walked in ["srv/proc", "srv/docker/x", "opt/x/var/lib/docker/x", "var/www"] {
             assert_eq!(passed_by(walked.as_bytes()), None, "{walked}");
         }
     }
@@ -389,13 +441,20 @@ mod tests {
     fn what_is_pruned_elsewhere_is_passed_by_here() {
         for (patterns, is_named) in [(&PRUNED[..], false), (&PRUNED_AND_NAMED, true)] {
             for pattern in patterns {
-                let folder = pattern.replace('*', "/srv/x");
-                let why = passed_by(folder.trim_start_matches('/').as_bytes()).unwrap();
+                let folder = pattern.replace("[!v]", "x").replace('*', "/srv/x");
+                let folder =
+                    folder.strip_suffix("/srv/x").unwrap_or(&folder).trim_start_matches('/');
+                let why = passed_by(folder.as_bytes()).unwrap_or_else(|| panic!("{pattern}"));
                 assert_eq!(!why.is_empty(), is_named, "{pattern}");
             }
         }
+        for pattern in NAMED {
+            let folder = pattern.replace('*', "srv/x");
+            assert!(told_of(folder.trim_start_matches('/').as_bytes()).is_some(), "{pattern}");
+        }
         for named in NAMED_WHEN_THERE.iter().filter(|named| !named.starts_with('.')) {
-            assert!(PRUNED_AND_NAMED.contains(&&*format!("/{named}")), "{named}");
+            let named = format!("/{named}");
+            assert!(PRUNED_AND_NAMED.iter().chain(&NAMED).any(|p| *p == named), "{named}");
         }
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests without the standard harness")]
 
 mod bad_input;
+mod overlay;
 mod packages;
 mod roots;
 mod running;
@@ -20,8 +21,15 @@ type Test = (&'static str, fn());
 fn main() -> std::process::ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let (mut passed, mut failed, mut left_out) = (0, 0, 0);
-    for (name, test) in
-        [roots::TESTS, packages::TESTS, bad_input::TESTS, running::TESTS, webapps::TESTS].concat()
+    for (name, test) in [
+        roots::TESTS,
+        packages::TESTS,
+        bad_input::TESTS,
+        running::TESTS,
+        webapps::TESTS,
+        overlay::TESTS,
+    ]
+    .concat()
     {
         if !wanted.is_empty() && !wanted.iter().any(|w| name.contains(w.as_str())) {
             left_out += 1;

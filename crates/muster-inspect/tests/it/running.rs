@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// Says that a test needs what is not there; where everything is asked for, that is a failure.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests alone")]
-fn not_run(needs: &str) {
+pub(super) fn not_run(needs: &str) {
     println!("not run: needs {needs}");
     assert!(std::env::var("MUSTER_REQUIRE_ALL").is_err(), "not run: needs {needs}");
 }

@@ -196,6 +196,7 @@ fn judge(
             now,
             all: asked.all,
             of_several: asked.roots.len() > 1 || asked.targets.is_some(),
+            is_container: false,
         },
     )
     .map_err(|error| advisories::named(file.map_or(Path::new(""), AdvisoryFile::path), error))

@@ -15,8 +15,8 @@ const HEADER: &str = "kind,id,verdict,severity,source,packages,installed,fixed,f
 pub(crate) fn write(report: &Report) -> anyhow::Result<()> {
     let mut out = crate::output::data()?;
     write!(out, "{HEADER}\r\n")?;
-    for finding in &report.findings {
-        let cells = cells(finding);
+    for placed in report.placed() {
+        let cells = cells(placed.finding, placed.id());
         let line: Vec<Cow<'_, str>> = cells.iter().map(|c| cell(c)).collect();
         write!(out, "{}\r\n", line.join(","))?;
     }
@@ -89,14 +89,14 @@ impl<'f> Columns<'f> {
     }
 }
 
-fn cells(finding: &Finding) -> [String; 15] {
+fn cells(finding: &Finding, id: String) -> [String; 15] {
     let columns = Columns::of(finding);
     let list = |of: &dyn Fn(&Named<'_>) -> String| {
         columns.packages.iter().map(of).collect::<Vec<_>>().join(" ")
     };
     [
         json::kind(finding).into(),
-        finding.id.to_string(),
+        id,
         finding.verdict.name().into(),
         finding.severity.name().into(),
         columns.source.into(),

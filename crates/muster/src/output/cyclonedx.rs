@@ -3,42 +3,41 @@
 
 use std::collections::BTreeMap;
 
+use muster_core::fact::Facts;
 use muster_core::finding::{About, Concerned, Finding, Severity};
 use muster_core::verdict::Verdict;
 use serde_json::{Value, json};
 
 use crate::output::json::kind;
 use crate::output::purl::{self, Beside};
-use crate::report::Report;
+use crate::report::{Placed, Report};
 
 /// Returns the bill of materials. Its serial number is made from what it says: the same inspection has the same one.
 pub(crate) fn bom(report: &Report) -> Value {
-    let refs: BTreeMap<(&str, &str, &str), String> = report
-        .facts
-        .packages
-        .iter()
-        .map(|p| {
-            let concerned = Concerned::new(p, None);
-            (
-                (p.name.as_str(), p.architecture.as_str(), p.version.as_str()),
-                purl::of(&report.facts, &concerned),
-            )
-        })
-        .collect();
-    let packages = refs
-        .iter()
-        .map(|((name, _, version), purl)| json!({ "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl }));
-    let facts = &report.facts;
-    let beside = facts
-        .applications
-        .iter()
-        .map(Beside::application)
-        .chain(facts.languages.iter().map(Beside::language));
-    let beside: BTreeMap<String, Value> =
-        beside.map(|beside| (beside.id.clone(), component(&beside))).collect();
-    let components: Vec<Value> = packages.chain(beside.into_values()).collect();
-    let vulnerabilities: Vec<Value> =
-        report.findings.iter().flat_map(|f| vulnerabilities(f, &refs)).collect();
+    let mut parts = parts(&report.facts, "");
+    let placed = report.placed();
+    let mut vulnerabilities: Vec<Value> = Vec::new();
+    let mut at: Option<&str> = None;
+    let mut refs = parts.refs;
+    for placed in &placed {
+        let within = placed.within.map(|within| within.id);
+        if within != at {
+            at = within;
+            if let Some(within) = placed.within {
+                let own = self::parts(within.facts, &format!("{}#", within.id));
+                refs = own.refs;
+                parts.components.push(json!({
+                    "type": "container",
+                    "bom-ref": within.id,
+                    "name": within.container.name,
+                    "properties": [{ "name": "muster:path", "value": within.container.root }],
+                    "components": own.components,
+                }));
+            }
+        }
+        vulnerabilities.extend(self::vulnerabilities(placed, &refs));
+    }
+    let components = parts.components;
     let digest =
         blake3::hash(format!("{} {components:?} {vulnerabilities:?}", report.at).as_bytes());
     json!({
@@ -58,11 +57,41 @@ pub(crate) fn bom(report: &Report) -> Value {
     })
 }
 
+/// The name, architecture and version of a package, and what it is referred to by.
+type Refs<'f> = BTreeMap<(&'f str, &'f str, &'f str), String>;
+
+/// What a root is made of.
+struct Parts<'f> {
+    refs: Refs<'f>,
+    components: Vec<Value>,
+}
+
+/// Returns the packages of a root and the software beside them; `before` stands before what they are referred to by.
+fn parts<'f>(facts: &'f Facts, before: &str) -> Parts<'f> {
+    let mut refs = Refs::new();
+    let mut components = Vec::new();
+    for package in &facts.packages {
+        let purl = purl::of(facts, &Concerned::new(package, None));
+        let key = (package.name.as_str(), package.architecture.as_str(), package.version.as_str());
+        refs.insert(key, format!("{before}{purl}"));
+    }
+    for ((name, _, version), reference) in &refs {
+        let purl = reference.strip_prefix(before).unwrap_or(reference);
+        components.push(json!({ "type": "library", "bom-ref": reference, "name": name, "version": version, "purl": purl }));
+    }
+    let beside = facts.applications.iter().map(Beside::application);
+    let beside = beside.chain(facts.languages.iter().map(Beside::language));
+    let beside: BTreeMap<String, Value> =
+        beside.map(|beside| (beside.id.clone(), component(&beside, before))).collect();
+    components.extend(beside.into_values());
+    Parts { refs, components }
+}
+
 /// Software that no package manager keeps: one component a copy, told apart by its place.
-fn component(beside: &Beside<'_>) -> Value {
+fn component(beside: &Beside<'_>, before: &str) -> Value {
     let mut component = json!({
         "type": if beside.is_application { "application" } else { "library" },
-        "bom-ref": beside.id,
+        "bom-ref": format!("{before}{}", beside.id),
         "name": beside.name,
         "purl": beside.purl,
         "properties": [{ "name": "muster:path", "value": beside.path }],
@@ -93,7 +122,9 @@ fn serial(digest: &[u8; 32]) -> String {
     )
 }
 
-fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String>) -> Vec<Value> {
+fn vulnerabilities(placed: &Placed<'_>, refs: &Refs<'_>) -> Vec<Value> {
+    let finding = placed.finding;
+    let before = placed.within.map_or(String::new(), |within| format!("{}#", within.id));
     let (ids, packages): (Vec<&str>, &[Concerned]) = match &finding.about {
         About::Advisory(a) if !a.cves.is_empty() => {
             (a.cves.iter().map(|c| &**c).collect(), &a.patch.packages)
@@ -112,13 +143,15 @@ fn vulnerabilities(finding: &Finding, refs: &BTreeMap<(&str, &str, &str), String
         .map(|purl| json!({ "ref": purl }))
         .collect();
     let affects = match Beside::of(finding) {
-        Some(beside) => vec![json!({ "ref": beside.id })],
-        None if affects.is_empty() => vec![json!({ "ref": "server" })],
+        Some(beside) => vec![json!({ "ref": format!("{before}{}", beside.id) })],
+        None if affects.is_empty() => {
+            vec![json!({ "ref": placed.within.map_or("server", |within| within.id) })]
+        }
         None => affects,
     };
     let one = |id: &str| {
         json!({
-            "bom-ref": format!("{}:{id}:{}", finding.id, crate::report::source(finding).unwrap_or(kind(finding))),
+            "bom-ref": format!("{before}{}:{id}:{}", finding.id, crate::report::source(finding).unwrap_or(kind(finding))),
             "id": id,
             "references": if *id == *finding.id { json!([]) } else { json!([{ "id": finding.id, "source": { "name": kind(finding) } }]) },
             "ratings": [{ "severity": severity(finding.severity) }],

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::output::json::kind;
 use crate::output::purl::{self, Beside};
-use crate::report::Report;
+use crate::report::{Placed, Report};
 
 /// Returns the document. Its id is the hash of what it says: the same inspection has the same id.
 pub(crate) fn document(report: &Report) -> Value {
     let statements: Vec<Value> =
-        report.findings.iter().flat_map(|f| statements(report, f)).collect();
+        report.placed().iter().flat_map(|placed| statements(report, placed)).collect();
     let digest = blake3::hash(format!("{} {:?}", report.at, statements).as_bytes());
     json!({
         "@context": "https://openvex.dev/ns/v0.2.0",
@@ -25,7 +25,9 @@ pub(crate) fn document(report: &Report) -> Value {
 }
 
 /// A finding of another kind than an advisory has no vulnerability to name: its own id stands in for one.
-fn statements(report: &Report, finding: &Finding) -> Vec<Value> {
+fn statements(report: &Report, placed: &Placed<'_>) -> Vec<Value> {
+    let finding = placed.finding;
+    let facts = placed.within.map_or(&report.facts, |within| within.facts);
     let empty = [];
     let (names, packages): (Vec<&str>, &[_]) = match &finding.about {
         About::Advisory(a) => (names(finding, a), &a.patch.packages),
@@ -49,22 +51,33 @@ fn statements(report: &Report, finding: &Finding) -> Vec<Value> {
     };
     let products: Vec<Value> = match packages {
         [] if let Some(beside) = Beside::of(finding) => vec![product(&beside)],
+        [] if let About::Container(_) = &finding.about => vec![json!({ "@id": urn(&finding.id) })],
         [] => vec![json!({ "@id": format!("urn:muster:server:{}", kind(finding)) })],
         packages => packages
             .iter()
             .map(|p| {
-                let purl = purl::of(&report.facts, p);
+                let purl = purl::of(facts, p);
                 json!({ "@id": purl, "identifiers": { "purl": purl } })
             })
             .collect(),
     };
+    // What is in a container is a part of it.
+    let products = match placed.within {
+        Some(within) => vec![json!({ "@id": urn(within.id), "subcomponents": products })],
+        None => products,
+    };
     names.into_iter().map(|name| statement(finding, name, &products)).collect()
+}
+
+/// Names a copy or a container by the id of its finding.
+fn urn(id: &str) -> String {
+    format!("urn:muster:{}", purl::relative(id))
 }
 
 /// Software beside the packages: its purl does not tell copies apart, so the id of the copy is its own.
 fn product(beside: &Beside<'_>) -> Value {
     let mut product = json!({
-        "@id": format!("urn:muster:{}", purl::relative(&beside.id)),
+        "@id": urn(&beside.id),
         "identifiers": { "purl": beside.purl },
     });
     if let Some(cpe) = &beside.cpe {

@@ -3,30 +3,31 @@
 
 use std::collections::BTreeMap;
 
-use muster_core::fact::Database;
-use muster_core::finding::{Finding, Severity};
+use muster_core::fact::{Database, Facts};
+use muster_core::finding::{About, Finding, Severity};
 use muster_core::verdict::Verdict;
 use serde_json::{Value, json};
 
 use crate::output::json::{Findings, kind};
 use crate::output::purl::{self, Beside};
-use crate::report::{Report, is_owed};
+use crate::report::{Placed, Report, is_owed};
 
 /// Returns the log of one run.
 pub(crate) fn log(report: &Report) -> Result<Value, serde_json::Error> {
     let mut rules: BTreeMap<&str, &Finding> = BTreeMap::new();
-    for finding in &report.findings {
+    let placed = report.placed();
+    for Placed { finding, .. } in &placed {
         rules.entry(&finding.id).or_insert(finding);
     }
     let numbers: BTreeMap<&str, usize> = rules.keys().enumerate().map(|(n, id)| (*id, n)).collect();
-    let database = place(report);
     let mut findings = Findings::default();
-    let mut results = Vec::with_capacity(report.findings.len());
-    for finding in &report.findings {
+    let mut results = Vec::with_capacity(placed.len());
+    for placed in &placed {
         let mut entry = Vec::new();
-        findings.write(&mut entry, finding);
+        findings.write(&mut entry, placed.finding);
         let entry: Value = serde_json::from_slice(&entry)?;
-        results.push(result(finding, &entry, numbers.get(&*finding.id).copied(), database));
+        let rule = numbers.get(&*placed.finding.id).copied();
+        results.push(result(report, placed, &entry, rule));
     }
     Ok(json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -67,7 +68,8 @@ fn rule(finding: &Finding) -> Value {
     })
 }
 
-fn result(finding: &Finding, entry: &Value, rule: Option<usize>, database: &str) -> Value {
+fn result(report: &Report, placed: &Placed<'_>, entry: &Value, rule: Option<usize>) -> Value {
+    let finding = placed.finding;
     let level = match (finding.severity, is_owed(finding, false)) {
         (_, false) => "note",
         (Severity::Critical | Severity::High, true) => "error",
@@ -79,7 +81,14 @@ fn result(finding: &Finding, entry: &Value, rule: Option<usize>, database: &str)
         Verdict::Unknown => "review",
         _ => "fail",
     };
-    let place = Beside::of(finding).map_or(database.to_owned(), |b| purl::relative(b.path));
+    let facts = placed.within.map_or(&report.facts, |within| within.facts);
+    let own = Beside::of(finding).map_or(database(facts).to_owned(), |b| purl::relative(b.path));
+    let place = match (placed.within, &finding.about) {
+        (Some(within), _) => format!("{}/{own}", purl::relative(&within.container.root)),
+        (None, About::Container(c)) => purl::relative(&c.container.root),
+        (None, _) => own,
+    };
+    let in_source = crate::report::source(finding).map_or(String::new(), |s| format!(":{s}"));
     json!({
         "ruleId": finding.id,
         "ruleIndex": rule,
@@ -87,13 +96,14 @@ fn result(finding: &Finding, entry: &Value, rule: Option<usize>, database: &str)
         "level": if result_kind == "fail" { level } else { "none" },
         "message": { "text": format!("{}. {}", finding.title, finding.action) },
         "locations": [{ "physicalLocation": { "artifactLocation": { "uri": place, "uriBaseId": "ROOT" } } }],
-        "partialFingerprints": { "musterFinding/v1": format!("{}:{}", kind(finding), crate::report::source(finding).map_or(finding.id.to_string(), |s| format!("{}:{s}", finding.id))) },
+        "partialFingerprints": { "musterFinding/v1": format!("{}:{}{in_source}", kind(finding), placed.id()) },
         "properties": entry,
     })
 }
 
-fn place(report: &Report) -> &'static str {
-    match report.facts.database.found() {
+/// Returns where the package database of a root lies.
+fn database(facts: &Facts) -> &'static str {
+    match facts.database.found() {
         Some(Database::Dpkg) => "var/lib/dpkg/status",
         Some(Database::Rpm) => "var/lib/rpm",
         Some(Database::Apk) => "lib/apk/db/installed",

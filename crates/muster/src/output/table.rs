@@ -243,6 +243,15 @@ fn add<'a>(action: &mut Action<'a>, finding: &'a Finding, database: Option<Datab
             action.what = format!("{} packages in {}", l.ecosystem, folder(&l.path));
             action.notes.push(one_of(&l.name, &l.version, l.fixed.as_deref(), &l.cves));
         }
+        About::Container(c) => {
+            action.what = finding.title.to_string();
+            let missing = c.findings.iter().filter(|f| f.verdict == Verdict::Missing);
+            for finding in missing {
+                action.exploited |=
+                    matches!(&finding.about, About::Advisory(a) if a.exploited.is_some());
+                action.closes.push(&finding.id);
+            }
+        }
         _ if action.what.is_empty() => action.what = finding.title.to_string(),
         _ => {}
     }

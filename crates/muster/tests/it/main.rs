@@ -15,6 +15,7 @@ mod bad_roots;
 mod beside;
 mod build;
 mod compare;
+mod containers;
 mod explain;
 mod feeds;
 mod formats;

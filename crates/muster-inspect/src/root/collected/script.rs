@@ -6,7 +6,7 @@
 
 use super::super::declared::components;
 use super::super::directory::mounts::entered;
-use super::super::walk::{PRUNED, PRUNED_AND_NAMED};
+use super::super::walk::{NAMED, PRUNED, PRUNED_AND_NAMED};
 use crate::catalogue::APPLICATIONS;
 use crate::inspectors::INSPECTORS;
 
@@ -88,7 +88,8 @@ fn filled(line: &str) -> String {
         let names = names.filter(|name| !patterns().iter().any(|p| end(p) == Some(name)));
         names.chain(signs().filter(|sign| sign.is_name()).map(|sign| sign.file))
     };
-    let named = PRUNED_AND_NAMED.iter().map(|p| p.trim_start_matches(['*', '/']).to_owned());
+    let named =
+        PRUNED_AND_NAMED.iter().chain(&NAMED).map(|p| p.trim_start_matches(['*', '/']).to_owned());
     let mut ends: Vec<String> = patterns().iter().filter_map(|p| end(p).map(expression)).collect();
     ends.extend(beside().map(expression).chain(named));
     ends.sort_unstable();

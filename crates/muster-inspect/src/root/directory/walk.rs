@@ -254,11 +254,10 @@ fn enter(
     walked: &mut Walked,
 ) -> Option<(OwnedFd, Itself)> {
     if let Some(why) = passed_by(path) {
-        if !why.is_empty() {
-            walked.pass_by(path, why);
-        }
+        walked.pass_by(path, why);
         return None;
     }
+    walked.tell_of(path);
     // What is known of it from the list is not asked of a server that may never answer.
     let listed = mounts.at(path);
     if !may_enter(listed, path, walked) {

@@ -7,12 +7,13 @@ use muster_core::finding::{
 };
 use muster_core::running::Reach;
 use muster_core::time::{day, days_between};
+use muster_core::verdict::Verdict;
 
 use super::{
     DONE, HOW_BAD, Item, Page, SINCE, TYPE, WHAT, commands, gone, meaning, point, sentence,
     shows_version, text,
 };
-use crate::report::{Report, count, refresh};
+use crate::report::{Report, containers, count, refresh};
 
 pub(super) fn page(report: &Report, finding: &Finding) -> Page {
     let release = report.release_name();
@@ -387,12 +388,67 @@ fn container(finding: &Finding, c: &ContainerFinding) -> Told {
             .take(12)
             .map(|u| point(format!("could not be known: {}: {}", u.what, u.why))),
     );
+    let kind = if c.findings.is_empty() {
+        vec![text(
+            "Look at what stands in the way, above, and inspect again: until then nobody can say what it owes.",
+        )]
+    } else if c.container.is_system {
+        vec![
+            text(
+                "It is a system of its own: it is brought up to date from within, as a server is.",
+            ),
+            commands([finding.action.to_string()]),
+            text("Services in it must be started again after that, as on a server."),
+        ]
+    } else {
+        let mut kind = vec![text(
+            "Do not mend it from within: what is changed there is lost with the container.",
+        )];
+        if let Some(pull) = containers::pull(&c.container) {
+            kind.push(text("If its image comes from a registry, bring the newest of that name:"));
+            kind.push(commands([pull]));
+        }
+        kind.push(text("If you build the image yourself, build it anew, on a base that has the fixes and without what earlier builds left (`--pull --no-cache`)."));
+        kind.push(text(if c.container.is_image {
+            "Then make the containers that use it anew. An image that nothing uses is better removed."
+        } else {
+            "Then remove the container and make it anew from that image, with the options and volumes that it has now; what was written into it outside of volumes goes away."
+        }));
+        kind
+    };
     Told {
         what,
-        kind: vec![text(
-            "Do not mend it from within: build its image again from a base that has the fixes, and start the container anew from it. An image that nothing uses is better removed.",
-        )],
+        since: if c.container.is_system || c.findings.is_empty() {
+            Vec::new()
+        } else {
+            vec![text("Since its image was built: nothing in it was updated after that day.")]
+        },
+        how_bad: severities(c),
+        kind,
         done: vec![text("It reads the new root as it read this one."), gone(&finding.id)],
-        ..Told::default()
     }
+}
+
+/// Says how bad the worst of it is, by whose word.
+fn severities(c: &ContainerFinding) -> Vec<Item> {
+    let missing = || c.findings.iter().filter(|f| f.verdict == Verdict::Missing);
+    let mut said: Vec<Item> = Vec::new();
+    let exploited: Vec<&str> = missing()
+        .filter(|f| matches!(&f.about, About::Advisory(a) if a.exploited.is_some()))
+        .map(|f| &*f.id)
+        .collect();
+    if !exploited.is_empty() {
+        said.push(text(format!("Known to be exploited, by CISA: {}.", exploited.join(", "))));
+    }
+    if let Some(worst) = missing().max_by_key(|f| f.severity)
+        && worst.severity > Severity::Unknown
+    {
+        said.push(text(format!(
+            "The worst of it is {}: {}, by the advisory {}.",
+            worst.severity.name(),
+            worst.title,
+            worst.id
+        )));
+    }
+    said
 }

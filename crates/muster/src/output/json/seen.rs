@@ -3,6 +3,8 @@
 //! None of it is owed by being here; what is owed is among the findings. Null stands where this kind of root has no such
 //! thing, or where it could not be read: then `unknown` says so.
 
+use muster_core::application::Bundle;
+use muster_core::container::Container;
 use muster_core::fact::{Facts, Reading};
 use muster_core::running::{Listener, Transport};
 use serde::Serialize;
@@ -12,6 +14,22 @@ pub(super) struct Seen<'a> {
     kernel: Kernel<'a>,
     listeners: Option<Vec<Listening<'a>>>,
     web: Option<Web<'a>>,
+    containers: Vec<Contained<'a>>,
+    bundles: &'a [Bundle],
+}
+
+#[derive(Serialize)]
+struct Contained<'a> {
+    runtime: &'a str,
+    name: &'a str,
+    image: Option<&'a str>,
+    root: &'a str,
+    running: bool,
+    is_image: bool,
+    /// The release, where its root was read and tells.
+    release: Option<String>,
+    /// How many packages it has, where its root was read.
+    packages: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -82,7 +100,23 @@ impl<'a> Seen<'a> {
                     .map(|(path, why)| NotWalked { path, why })
                     .collect(),
             }),
+            containers: facts.containers.iter().map(contained).collect(),
+            bundles: &facts.bundles,
         }
+    }
+}
+
+fn contained(container: &Container) -> Contained<'_> {
+    let within = container.facts.found();
+    Contained {
+        runtime: &container.runtime,
+        name: &container.name,
+        image: container.image.as_deref(),
+        root: &container.root,
+        running: container.running,
+        is_image: container.is_image,
+        release: within.and_then(|facts| facts.os.found()?.release_id()),
+        packages: within.map(|facts| facts.packages.len()),
     }
 }
 

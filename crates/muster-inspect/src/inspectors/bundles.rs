@@ -1,0 +1,243 @@
+//! Snaps and flatpaks: bundles with libraries of their own, which their own stores update.
+//!
+//! Of snaps: the link `current` of each name below `/snap` (snap(8)), `meta/snap.yaml` of what is mounted there, and
+//! `state.json` of snapd, by which they are known also where nothing is mounted. Of flatpaks: the links `current` and
+//! `active` of an installation (flatpak-installation(5)), and the newest `release` of the AppStream metadata.
+//!
+//! What is in them is not looked at: a squashfs is not opened.
+
+use std::collections::BTreeMap;
+
+use muster_core::application::Bundle;
+use muster_core::fact::{Facts, Reading};
+use serde::Deserialize;
+
+use crate::Inspector;
+use crate::root::{EntryKind, Root};
+
+const SNAPS: [&str; 2] = ["/snap", "/var/lib/snapd/snap"];
+const STATE: &str = "/var/lib/snapd/state.json";
+const FLATPAKS: [&str; 2] = ["/var/lib/flatpak/app", "/var/lib/flatpak/runtime"];
+const MAX_STATE: u64 = 32 << 20;
+const MAX_METADATA: u64 = 4 << 20;
+/// More bundles than a machine has.
+const MAX_BUNDLES: usize = 2000;
+
+/// Lists snaps and flatpaks.
+pub struct Bundles;
+
+/// `state.json`, as far as it is of interest.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct State {
+    data: Data,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Data {
+    snaps: BTreeMap<String, Snap>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Snap {
+    current: serde_json::Value,
+    channel: String,
+}
+
+impl Inspector for Bundles {
+    fn name(&self) -> &'static str {
+        "bundles"
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[
+            "/snap/*/current",
+            "/snap/*/*/meta/snap.yaml",
+            "/var/lib/snapd/snap/*/current",
+            "/var/lib/snapd/snap/*/*/meta/snap.yaml",
+            STATE,
+            "/var/lib/flatpak/*/*/current",
+            "/var/lib/flatpak/*/*/*/*/active",
+            "/var/lib/flatpak/*/*/*/*/*/files/share/metainfo/*.xml",
+            "/var/lib/flatpak/*/*/*/*/*/files/share/appdata/*.xml",
+        ]
+    }
+
+    fn in_containers(&self) -> bool {
+        false
+    }
+
+    fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
+        let mut bundles = snaps(root, facts);
+        for folder in FLATPAKS {
+            flatpaks(root, folder, &mut bundles);
+        }
+        bundles.sort();
+        bundles.truncate(MAX_BUNDLES);
+        facts.bundles = bundles;
+    }
+}
+
+fn names(root: &dyn Root, folder: &str, kind: EntryKind) -> Vec<String> {
+    match root.list(folder) {
+        Reading::Found(entries) => {
+            let named = entries.into_iter().filter(|e| e.kind == kind).take(MAX_BUNDLES);
+            named.map(|e| e.name).collect()
+        }
+        Reading::Absent | Reading::Unknown(_) => Vec::new(),
+    }
+}
+
+fn snaps(root: &dyn Root, facts: &mut Facts) -> Vec<Bundle> {
+    let mut known: BTreeMap<String, Bundle> = BTreeMap::new();
+    let state = match root.read(STATE, MAX_STATE) {
+        Reading::Found(bytes) => serde_json::from_slice::<State>(&bytes).unwrap_or_default(),
+        Reading::Absent => State::default(),
+        // The links below say the same where snapd runs.
+        Reading::Unknown(obstacle) => {
+            if !SNAPS.iter().any(|folder| root.is_there(folder)) {
+                facts.obstacles.push(obstacle);
+            }
+            State::default()
+        }
+    };
+    for (name, snap) in state.data.snaps.into_iter().take(MAX_BUNDLES) {
+        let revision = match snap.current {
+            serde_json::Value::String(revision) => Some(revision),
+            serde_json::Value::Number(revision) => Some(revision.to_string()),
+            _ => None,
+        };
+        let revision = match (revision, snap.channel) {
+            (Some(revision), channel) if !channel.is_empty() => {
+                Some(format!("{revision} of {channel}"))
+            }
+            (revision, _) => revision,
+        };
+        known.insert(name.clone(), bundle("snap", &name, revision, &format!("/snap/{name}")));
+    }
+    for folder in SNAPS {
+        for name in names(root, folder, EntryKind::Directory) {
+            let Reading::Found(revision) = root.link(&format!("{folder}/{name}/current")) else {
+                continue;
+            };
+            let path = format!("{folder}/{name}");
+            let found = known
+                .entry(name.clone())
+                .or_insert_with(|| bundle("snap", &name, Some(revision.clone()), &path));
+            let yaml =
+                format!("{path}/{}/meta/snap.yaml", revision.rsplit('/').next().unwrap_or(""));
+            if let Reading::Found(text) = root.read(&yaml, MAX_METADATA) {
+                found.version = yaml_value(&String::from_utf8_lossy(&text), "version");
+            }
+        }
+    }
+    known.into_values().collect()
+}
+
+fn bundle(format: &str, name: &str, revision: Option<String>, path: &str) -> Bundle {
+    Bundle {
+        format: format.to_owned(),
+        name: name.to_owned(),
+        version: None,
+        revision,
+        path: path.to_owned(),
+    }
+}
+
+/// Returns a value at the top of a file in YAML: `version: 1.2` or `version: '1.2'`.
+fn yaml_value(text: &str, key: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?.trim();
+    let value = value.trim_matches(['\'', '"']);
+    (!value.is_empty() && value.len() < 200).then(|| value.to_owned())
+}
+
+fn flatpaks(root: &dyn Root, folder: &str, bundles: &mut Vec<Bundle>) {
+    for name in names(root, folder, EntryKind::Directory) {
+        let above = format!("{folder}/{name}");
+        for architecture in names(root, &above, EntryKind::Directory) {
+            for branch in names(root, &format!("{above}/{architecture}"), EntryKind::Directory) {
+                let place = format!("{above}/{architecture}/{branch}");
+                let Reading::Found(commit) = root.link(&format!("{place}/active")) else {
+                    continue;
+                };
+                let commit = commit.rsplit('/').next().unwrap_or_default().to_owned();
+                let short = commit.get(..12).unwrap_or(&commit);
+                let revision = Some(format!("{short} of {branch}"));
+                let version = appstream(root, &format!("{place}/{commit}/files/share"), &name);
+                bundles.push(Bundle { version, ..bundle("flatpak", &name, revision, &place) });
+                if bundles.len() > MAX_BUNDLES {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Returns the version of the newest release that the AppStream metadata names: the first one.
+fn appstream(root: &dyn Root, share: &str, name: &str) -> Option<String> {
+    for file in [format!("metainfo/{name}.metainfo.xml"), format!("appdata/{name}.appdata.xml")] {
+        let Reading::Found(bytes) = root.read(&format!("{share}/{file}"), MAX_METADATA) else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let (_, release) = text.split_once("<release ")?;
+        let (attributes, _) = release.split_once('>')?;
+        let (_, version) = attributes.split_once("version=")?;
+        let quote = version.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        let version = version.get(1..)?.split(quote).next()?;
+        return (!version.is_empty() && version.len() < 200).then(|| version.to_owned());
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspectors::apt::testing::Files;
+
+    fn read(files: &Files) -> Vec<String> {
+        let mut facts = Facts::default();
+        Bundles.inspect(files, &mut facts);
+        let told = |b: Bundle| {
+            let known = |of: Option<String>| of.unwrap_or_else(|| "?".to_owned());
+            format!("{} {} {} {}", b.format, b.name, known(b.version), known(b.revision))
+        };
+        facts.bundles.into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_snap_is_known_by_its_link_or_by_the_state() {
+        let mut files = Files::of(&[
+            ("snap/core22/1033/meta/snap.yaml", "name: core22\nversion: '20231123'\n"),
+            ("snap/bin/lxd", ""),
+            (
+                "var/lib/snapd/state.json",
+                r#"{"data":{"snaps":{"lxd":{"current":"24322","channel":"5.0/stable"},"x":{"current":7}}}}"#,
+            ),
+        ]);
+        Files::link(&mut files, "snap/core22/current", "1033");
+        assert_eq!(
+            read(&files),
+            ["snap core22 20231123 1033", "snap lxd ? 24322 of 5.0/stable", "snap x ? 7"]
+        );
+        for bad in ["[", "{\"data\":{\"snaps\":[]}}", "\0"] {
+            assert!(read(&Files::of(&[("var/lib/snapd/state.json", bad)])).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_flatpak_is_known_by_what_is_active() {
+        let place = "var/lib/flatpak/app/org.example.Note/x86_64/stable";
+        let commit = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let metadata =
+            format!("{place}/{commit}/files/share/metainfo/org.example.Note.metainfo.xml");
+        let mut files = Files::of(&[(
+            metadata.as_str(),
+            "<component><releases><release date='2026-01-01' version=\"2.1\"/><release version='2.0'/></releases></component>",
+        )]);
+        Files::link(&mut files, &format!("{place}/active"), commit);
+        assert_eq!(read(&files), ["flatpak org.example.Note 2.1 0123456789ab of stable"]);
+    }
+}

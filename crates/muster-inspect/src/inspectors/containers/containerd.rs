@@ -1,0 +1,309 @@
+//! containerd's store: its database of names (`metadata/buckets.go`), the database of its overlayfs snapshotter
+//! (`snapshots/storage/bolt.go`), and the manifests in its content store (OCI image-spec).
+//!
+//! A container names a snapshot; an image names a manifest, whose configuration names the layers, whose chain is the name of a
+//! snapshot. The snapshotters overlayfs, fuse-overlayfs and native are read; those that fetch on demand are not.
+
+use std::collections::BTreeMap;
+
+use muster_core::container::Container;
+use muster_core::fact::Reading;
+use serde::Deserialize;
+
+use super::bolt::{Bolt, Bucket};
+use super::docker::Image;
+use super::{Finder, MAX_FILE, MAX_LAYERS, Store, is_plain, short, unreadable};
+use crate::root::obstacle;
+
+/// Bytes of a database.
+const MAX_DATABASE: u64 = 48 << 20;
+/// How many manifests an index is asked for.
+const MAX_MANIFESTS: usize = 30;
+
+/// A manifest, or an index of some.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Manifest {
+    config: Option<Descriptor>,
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Descriptor {
+    digest: String,
+}
+
+/// The snapshots of one snapshotter, by the names that its own database gives them.
+#[derive(Default)]
+struct Snapshots {
+    known: BTreeMap<String, Snapshot>,
+    folder: String,
+}
+
+struct Snapshot {
+    id: u64,
+    parent: String,
+}
+
+pub(super) fn find(finder: &mut Finder<'_>, homes: &[String]) {
+    let mut places: Vec<String> = [
+        "/var/lib/containerd",
+        "/var/lib/docker/containerd/daemon",
+        "/var/lib/rancher/k3s/agent/containerd",
+        "/var/lib/rancher/rke2/agent/containerd",
+        "/var/lib/k0s/containerd",
+        "/var/snap/microk8s/common/var/lib/containerd",
+    ]
+    .map(String::from)
+    .into();
+    let config = finder.text("/etc/containerd/config.toml").unwrap_or_default();
+    places.extend(super::setting(&config, "root").filter(|path| path.starts_with('/')));
+    let stores = finder.stores(&places, homes, ".local/share/containerd");
+    for store in &stores {
+        find_in(finder, store);
+    }
+    // What Docker knows and no store of containerd has.
+    for (id, container) in std::mem::take(&mut finder.in_containerd) {
+        finder.add(container, &id);
+    }
+}
+
+fn find_in(finder: &mut Finder<'_>, store: &Store) {
+    let path = format!("{}/io.containerd.metadata.v1.bolt/meta.db", store.path);
+    let Some(bytes) = finder.bytes(&path, MAX_DATABASE) else { return };
+    let Ok(bolt) = Bolt::new(&bytes) else {
+        let why =
+            format!("{}: containers that it tells of may be missing here", super::bolt::Broken);
+        finder.obstacles.push(obstacle(&path, why));
+        return;
+    };
+    let mut snapshotters: BTreeMap<String, Snapshots> = BTreeMap::new();
+    let Some(version) = bolt.top().bucket("v1") else { return };
+    for (_, namespace) in version.buckets() {
+        let names = Names::of(&namespace);
+        for (id, bucket) in namespace.bucket("containers").map_or(Vec::new(), |c| c.buckets()) {
+            container(finder, store, &mut snapshotters, &names, (&text(id), &bucket));
+        }
+        let mut images = BTreeMap::new();
+        for (name, bucket) in namespace.bucket("images").map_or(Vec::new(), |i| i.buckets()) {
+            image(finder, &mut images, store, &mut snapshotters, &names, (&text(name), &bucket));
+        }
+        for image in images.into_values() {
+            finder.add(image, "");
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The names that a namespace gives to snapshots, and those that their snapshotters gave them.
+struct Names {
+    of: BTreeMap<(String, String), String>,
+}
+
+impl Names {
+    fn of(namespace: &Bucket<'_>) -> Self {
+        let mut of = BTreeMap::new();
+        for (snapshotter, bucket) in
+            namespace.bucket("snapshots").map_or(Vec::new(), |s| s.buckets())
+        {
+            for (key, snapshot) in bucket.buckets() {
+                if let Some(name) = snapshot.value(b"name") {
+                    of.insert((text(snapshotter), text(key)), text(name));
+                }
+            }
+        }
+        Self { of }
+    }
+}
+
+fn container(
+    finder: &mut Finder<'_>,
+    store: &Store,
+    snapshotters: &mut BTreeMap<String, Snapshots>,
+    names: &Names,
+    (id, bucket): (&str, &Bucket<'_>),
+) {
+    let value = |name: &[u8]| bucket.value(name).map(text).unwrap_or_default();
+    let (snapshotter, key) = (value(b"snapshotter"), value(b"snapshotKey"));
+    let layers = layers(finder, store, snapshotters, names, (&snapshotter, &key));
+    let image = Some(value(b"image")).filter(|image| !image.is_empty());
+    let base = match finder.in_containerd.remove(id) {
+        Some(by_docker) => by_docker,
+        None => Container {
+            runtime: "containerd".into(),
+            name: label(bucket).unwrap_or_else(|| short(id).to_owned()),
+            image,
+            ..Container::default()
+        },
+    };
+    finder
+        .add(with_layers(base, layers, store, &snapshotter, "`ctr` or its kin can export it"), id);
+}
+
+/// The name that Kubernetes or nerdctl knows a container by.
+fn label(bucket: &Bucket<'_>) -> Option<String> {
+    let labels = bucket.bucket("labels")?;
+    let value = |name: &str| labels.value(name.as_bytes()).map(text);
+    if let Some(name) = value("nerdctl/name") {
+        return Some(name);
+    }
+    let pod = value("io.kubernetes.pod.name")?;
+    let name = value("io.kubernetes.container.name").unwrap_or_else(|| "pod".to_owned());
+    Some(format!("{pod}/{name}"))
+}
+
+fn image(
+    finder: &mut Finder<'_>,
+    images: &mut BTreeMap<String, Container>,
+    store: &Store,
+    snapshotters: &mut BTreeMap<String, Snapshots>,
+    names: &Names,
+    (name, bucket): (&str, &Bucket<'_>),
+) {
+    let digest = bucket.bucket("target").and_then(|t| t.value(b"digest").map(text));
+    let chains = digest.map(|digest| chains(finder, store, &digest, 0)).unwrap_or_default();
+    let known = names.of.keys().find(|(_, key)| chains.contains(key)).cloned();
+    // Of an index with many platforms, one was unpacked; where none was, it is no root yet.
+    let Some((snapshotter, key)) = known else { return };
+    let layers = layers(finder, store, snapshotters, names, (&snapshotter, &key));
+    let base = Container {
+        runtime: "containerd".into(),
+        name: name.to_owned(),
+        is_image: true,
+        ..Container::default()
+    };
+    let found = with_layers(base, layers, store, &snapshotter, "`ctr image mount` shows it");
+    // Kubernetes names each image thrice: by its tag, its digest, and the digest of its configuration.
+    let rank = |name: &str| (name.starts_with("sha256:"), name.contains('@'), name.to_owned());
+    let known = images.entry(key).or_insert_with(|| found.clone());
+    if rank(name) < rank(&known.name) {
+        *known = found;
+    }
+}
+
+fn with_layers(
+    base: Container,
+    layers: Option<Vec<String>>,
+    store: &Store,
+    snapshotter: &str,
+    else_do: &str,
+) -> Container {
+    let rootless = store.rootless;
+    match layers {
+        Some(layers) => {
+            let root = layers.first().cloned().unwrap_or_default();
+            Container { root, layers, rootless, facts: Reading::Absent, ..base }
+        }
+        None => {
+            let why = format!(
+                "keeps one by the snapshotter {snapshotter:?}, whose directories cannot be told or are not all there; {else_do}"
+            );
+            let facts = unreadable(&store.path, &why);
+            Container { root: store.path.clone(), facts, rootless, ..base }
+        }
+    }
+}
+
+/// Returns the chains of layers that a manifest, or one of an index, has.
+fn chains(finder: &mut Finder<'_>, store: &Store, digest: &str, depth: usize) -> Vec<String> {
+    let Some(manifest) = blob::<Manifest>(finder, store, digest) else { return Vec::new() };
+    if let Some(config) = manifest.config {
+        let image = blob::<Image>(finder, store, &config.digest);
+        return image.and_then(|image| image.chain()).into_iter().collect();
+    }
+    if depth > 0 {
+        return Vec::new();
+    }
+    let manifests = manifest.manifests.into_iter().take(MAX_MANIFESTS);
+    manifests.flat_map(|one| chains(finder, store, &one.digest, depth + 1)).collect()
+}
+
+/// Reads a document of the content store; most platforms of an index were never fetched.
+fn blob<T: serde::de::DeserializeOwned>(
+    finder: &Finder<'_>,
+    store: &Store,
+    digest: &str,
+) -> Option<T> {
+    let name = digest.strip_prefix("sha256:").filter(|name| is_plain(name))?;
+    let path = format!("{}/io.containerd.content.v1.content/blobs/sha256/{name}", store.path);
+    serde_json::from_slice(finder.root.read(&path, MAX_FILE).found()?).ok()
+}
+
+/// Returns the directories of a snapshot and of those below it.
+fn layers(
+    finder: &mut Finder<'_>,
+    store: &Store,
+    snapshotters: &mut BTreeMap<String, Snapshots>,
+    names: &Names,
+    (snapshotter, key): (&str, &str),
+) -> Option<Vec<String>> {
+    if !is_plain(snapshotter) || !matches!(snapshotter, "overlayfs" | "fuse-overlayfs" | "native") {
+        return None;
+    }
+    let snapshots = snapshotters
+        .entry(snapshotter.to_owned())
+        .or_insert_with(|| Snapshots::read(finder, store, snapshotter));
+    let mut name = names.of.get(&(snapshotter.to_owned(), key.to_owned()))?;
+    let mut layers = Vec::new();
+    while let Some(snapshot) = snapshots.known.get(name).filter(|_| layers.len() < MAX_LAYERS) {
+        // A whole copy has nothing below it.
+        if snapshotter == "native" {
+            return Some(vec![format!("{}/snapshots/{}", snapshots.folder, snapshot.id)]);
+        }
+        layers.push(format!("{}/snapshots/{}/fs", snapshots.folder, snapshot.id));
+        name = &snapshot.parent;
+        if name.is_empty() {
+            return Some(layers);
+        }
+    }
+    None
+}
+
+impl Snapshots {
+    fn read(finder: &mut Finder<'_>, store: &Store, snapshotter: &str) -> Self {
+        let folder = format!("{}/io.containerd.snapshotter.v1.{snapshotter}", store.path);
+        let mut read = Self { folder, ..Self::default() };
+        let path = format!("{}/metadata.db", read.folder);
+        let Some(bytes) = finder.bytes(&path, MAX_DATABASE) else { return read };
+        let Ok(bolt) = Bolt::new(&bytes) else {
+            finder.obstacles.push(obstacle(&path, super::bolt::Broken.to_string()));
+            return read;
+        };
+        let snapshots = bolt.top().bucket("v1").and_then(|v| v.bucket("snapshots"));
+        for (name, bucket) in snapshots.map_or(Vec::new(), |s| s.buckets()) {
+            let Some(id) = bucket.value(b"id").and_then(varint) else { continue };
+            let parent = bucket.value(b"parent").map(text).unwrap_or_default();
+            read.known.insert(text(name), Snapshot { id, parent });
+        }
+        read
+    }
+}
+
+/// A number as `encoding/binary` of Go writes it: seven bits a byte, the lowest first.
+fn varint(bytes: &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for (at, byte) in bytes.iter().take(9).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_of_seven_bits_a_byte() {
+        assert_eq!(varint(&[1]), Some(1));
+        assert_eq!(varint(&[0xac, 0x02]), Some(300));
+        assert_eq!(varint(&[0x80]), None);
+        assert_eq!(varint(&[0xff; 20]), None);
+    }
+}
