@@ -15,6 +15,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    if let Some(error) = muster_net::ssh::launched(std::env::args_os()) {
+        output::complain(&error.into());
+        return ExitCode::from(2);
+    }
     let arguments = match args::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

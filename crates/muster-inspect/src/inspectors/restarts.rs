@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use muster_core::fact::{Facts, Reading};
-use muster_core::running::{Init, Mapped, Process};
+use muster_core::running::{Init, Listener, Mapped, Process};
 
 use crate::owners::{self, owners};
 use crate::root::{EntryKind, Root};
@@ -44,6 +44,9 @@ impl Inspector for Restarts {
             }
             if init == Init::Scripts {
                 name_scripts(root, processes);
+                if let Reading::Found(listeners) = &mut facts.running.listeners {
+                    name_units(processes, listeners);
+                }
             }
         }
         name_packages(root, facts);
@@ -108,6 +111,14 @@ fn name_scripts(root: &dyn Root, processes: &mut [Process]) {
     }
 }
 
+/// What listens is of the unit that its process is of.
+fn name_units(processes: &[Process], listeners: &mut [Listener]) {
+    for listener in listeners.iter_mut().filter(|l| l.unit.is_none()) {
+        let process = processes.iter().find(|p| Some(p.pid) == listener.pid);
+        listener.unit = process.and_then(|p| p.unit.clone());
+    }
+}
+
 /// Names the packages of what was replaced, and of what listens.
 fn name_packages(root: &dyn Root, facts: &mut Facts) {
     let Some(database) = facts.database.found().copied() else { return };
@@ -151,6 +162,7 @@ mod tests {
     use super::*;
     use crate::inspectors::apt::testing::Files;
     use muster_core::fact::Database;
+    use muster_core::running::{Reach, Transport};
 
     fn mapped(path: &str, device: (u32, u32), inode: u64) -> Mapped {
         Mapped { path: path.into(), device, inode, pids: vec![40] }
@@ -193,7 +205,23 @@ mod tests {
         let mut facts = Facts { database: Reading::Found(Database::Dpkg), ..Facts::default() };
         facts.running.init = Init::Scripts;
         facts.running.processes = Reading::Found(vec![process]);
+        let listener = Listener {
+            transport: Transport::Tcp,
+            address: "::".into(),
+            port: 21,
+            reach: Reach::Public,
+            cleartext: None,
+            pid: Some(40),
+            process: Some("cron".into()),
+            unit: None,
+            package: None,
+            evidence: "/proc/1/net/tcp6".into(),
+        };
+        facts.running.listeners = Reading::Found(vec![listener]);
         Restarts.inspect(&files, &mut facts);
+        let listener = &facts.running.listeners.found().unwrap()[0];
+        let named = (listener.unit.as_deref(), listener.package.as_deref());
+        assert_eq!(named, (Some("cron"), Some("cron")));
         let process = &facts.running.processes.found().unwrap()[0];
         assert_eq!(process.unit.as_deref(), Some("cron"));
         assert_eq!(process.package.as_deref(), Some("cron"));

@@ -22,7 +22,7 @@ use muster_core::catalog;
 use muster_core::fact::{Facts, Obstacle, Reading};
 
 use crate::catalogue::{APPLICATIONS, READS};
-use crate::root::{EntryKind, MAX_LINKS, Root, Spotted, Wanted, is_below};
+use crate::root::{MAX_LINKS, Root, Spotted, Wanted, is_below};
 use crate::{Inspector, Scope, owners};
 
 /// Finds web applications.
@@ -224,7 +224,8 @@ fn serve(
     let linked = linked(root, served);
     let linked = linked.iter().map(|(path, by)| (&**path, *by)).collect();
     for application in applications.iter_mut().filter(|a| a.served_by.is_none()) {
-        application.served_by = leading(&linked, &application.path);
+        // Debian's own lie elsewhere, and the document root has a link to each of their folders.
+        application.served_by = leading(&linked, &application.evidence);
     }
 }
 
@@ -249,13 +250,12 @@ fn linked<'a>(root: &dyn Root, served: &'a [servers::Served]) -> BTreeMap<String
             }
         };
         follow(&served.path);
-        let Reading::Found(entries) = root.list(&served.path) else { continue };
-        for entry in entries.iter().filter(|e| e.kind == EntryKind::Link) {
+        for name in root.links_in(&served.path) {
             if left == 0 {
                 return linked;
             }
             left -= 1;
-            follow(&format!("{}/{}", served.path.trim_end_matches('/'), entry.name));
+            follow(&format!("{}/{name}", served.path.trim_end_matches('/')));
         }
     }
     linked

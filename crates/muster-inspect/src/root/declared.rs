@@ -186,6 +186,20 @@ impl Root for Declared<'_> {
         Reading::Found(entries)
     }
 
+    fn links_in(&self, path: &str) -> Vec<String> {
+        let mut names: Vec<&str> = components(path).collect();
+        let mut links = self.root.links_in(path);
+        names.push("");
+        links.retain(|link| {
+            let mut names = names.clone();
+            if let Some(last) = names.last_mut() {
+                *last = link;
+            }
+            self.patterns.iter().any(|p| p.fit(&names).is_some() || p.leads_through(&names))
+        });
+        links
+    }
+
     fn look(&self, path: &str) -> Reading<Look> {
         self.root.look(path)
     }

@@ -48,6 +48,12 @@ pub trait Root {
     /// Returns the target of a symbolic link, as written, without following it.
     fn link(&self, path: &str) -> Reading<String>;
 
+    /// Returns the names of the symbolic links in a directory.
+    fn links_in(&self, path: &str) -> Vec<String> {
+        let entries = self.list(path).found().cloned().unwrap_or_default();
+        entries.into_iter().filter(|e| e.kind == EntryKind::Link).map(|e| e.name).collect()
+    }
+
     /// Looks at what lies at a path, links followed, without opening it. Absent where this kind of root cannot tell.
     fn look(&self, path: &str) -> Reading<Look> {
         let _ = path;

@@ -753,6 +753,21 @@ impl Root for Tar {
         let Ok(real) = self.resolve(path, false) else { return Reading::Unknown(circle(path)) };
         self.links.get(&real).cloned().map_or(Reading::Absent, Reading::Found)
     }
+
+    /// All links are kept, in whatever directory they lie.
+    fn links_in(&self, path: &str) -> Vec<String> {
+        let Ok(real) = self.resolve(path, true) else { return Vec::new() };
+        if self.hides(path) {
+            return Vec::new();
+        }
+        let links = self.links.keys().filter_map(|link| match link.rsplit_once('/') {
+            Some((above, name)) => (above == real).then(|| name.to_owned()),
+            None => real.is_empty().then(|| link.clone()),
+        });
+        let mut names: Vec<String> = links.collect();
+        names.sort_unstable();
+        names
+    }
 }
 
 impl Node {

@@ -234,13 +234,13 @@ impl Walked {
     /// Puts it in order, so that the same tree gives the same answer whatever the order of its directories.
     pub(super) fn settle(mut self) -> Self {
         if let Some((first, count)) = self.unreadable.take() {
-            let and_more = if count > 1 {
-                format!(", and {} more directories", count - 1)
-            } else {
-                String::new()
+            let and_more = match count {
+                0 | 1 => String::new(),
+                2 => String::from(", and 1 more directory"),
+                _ => format!(", and {} more directories", count - 1),
             };
             let why = format!(
-                "cannot be read{and_more}: permission denied, so it was not looked through for web applications; inspect as root"
+                "cannot be read{and_more}: permission denied, so it was not looked through for web applications: needs root; inspect as root"
             );
             self.obstacles.push(Obstacle::new(first, why));
         }

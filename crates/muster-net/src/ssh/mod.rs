@@ -5,6 +5,7 @@
 //! waited for together, with poll(2).
 
 mod destination;
+mod launcher;
 mod trouble;
 
 use std::fs::File;
@@ -21,6 +22,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::time::ClockId;
 
 pub use destination::{Destination, NoDestination};
+pub use launcher::launched;
 pub use trouble::Trouble;
 
 /// Bytes of standard error that are kept: its end.
@@ -33,6 +35,8 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Reach {
     /// The client; `ssh` is looked for in PATH.
     pub program: PathBuf,
+    /// This very program, whose first words are given to [`launched`]: it makes the client end with this process.
+    pub launcher: Option<PathBuf>,
     /// A configuration instead of the user's own.
     pub config: Option<PathBuf>,
     /// How long one server may take.
@@ -144,6 +148,9 @@ impl Client {
         command: &str,
     ) -> Result<Self, Trouble> {
         let answer = nameless(&reach.folder)?;
+        if !launcher::is_found(&reach.program) {
+            return Err(Trouble::NoClient);
+        }
         let mut child = client(reach, server, command).spawn().map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
                 Trouble::NoClient
@@ -272,7 +279,7 @@ pub fn nameless(folder: &Path) -> Result<File, Trouble> {
 }
 
 fn client(reach: &Reach, server: &Destination, command: &str) -> Command {
-    let mut client = Command::new(&reach.program);
+    let mut client = launcher::command(reach);
     client.args(["-a", "-x", "-T"]);
     for option in [
         "BatchMode=yes",

@@ -55,8 +55,16 @@ fn roots(asked: &Inspect) -> anyhow::Result<Vec<String>> {
             bail!("{} is too large for a list of targets", path.display());
         }
         let text = std::fs::read_to_string(path).with_context(reading)?;
-        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-        roots.extend(lines.filter(|line| !line.is_empty()).map(str::to_owned));
+        for (number, line) in text.lines().enumerate() {
+            let root = line.split('#').next().unwrap_or_default().trim();
+            if over_ssh::is_named(root) {
+                let parsed = root.parse::<Destination>();
+                parsed.with_context(|| format!("{}, line {}", path.display(), number + 1))?;
+            }
+            if !root.is_empty() {
+                roots.push(root.to_owned());
+            }
+        }
         if roots.is_empty() {
             bail!("{} names no target", path.display());
         }

@@ -11,17 +11,23 @@ use crate::runs::{self, Folder, NOW, Ran, finished, muster, not_run, run};
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// An sshd on loopback, and a configuration of ssh that knows it.
-struct Sshd {
-    folder: Folder,
+pub(crate) struct Sshd {
+    pub(crate) folder: Folder,
     child: Child,
     port: u16,
     /// The small server that it runs in; nothing where it runs on this machine.
     server: Option<Folder>,
 }
 
+/// What an sshd runs in: a folder that becomes the root, and what makes a server of it in namespaces of its own.
+pub(crate) struct Alone {
+    pub(crate) root: Folder,
+    pub(crate) script: String,
+}
+
 /// Makes a server of its own, in namespaces: this machine's programs and packages, two web applications, and processes
 /// that nobody else starts or ends. As its first process it runs the words that follow.
-const SERVER: &str = r#"set -e
+pub(crate) const SERVER: &str = r#"set -e
 root=$1 own=$2
 shift 2
 mount --make-rprivate /
@@ -44,6 +50,9 @@ printf '<?php\n$wp_version = "4.7";\n' >"$root/srv/www/blog/wp-includes/version.
 printf '<?php\n/*\nPlugin Name: A B\nVersion: 1.2\n*/\n' >"$root/srv/www/blog/wp-content/plugins/a b/a b.php"
 chown -R 33:33 "$root/srv/www"
 printf "<?php\ndefine( 'MW_VERSION', '1.31.0' );\n" >"$root/opt/old'wiki/includes/Defines.php"
+mkdir -p "$root/etc/apache2" "$root/srv/site"
+printf 'DocumentRoot "/srv/site"\n' >"$root/etc/apache2/apache2.conf"
+ln -s "/opt/old'wiki" "$root/srv/site/wiki"
 mkdir -p "$root/mnt/memory" "$root/srv/refused"
 mount -t tmpfs none "$root/mnt/memory"
 ip link set lo up
@@ -56,28 +65,29 @@ exec "$@"
 "#;
 
 /// The commands that make a server of its own, as far as this machine lets them; else none.
-fn namespaces(root: &Folder, own: &str) -> Vec<String> {
+fn namespaces(alone: &Alone, own: &str) -> Vec<String> {
     let words = [
         "unshare",
         "--mount",
         "--pid",
         "--net",
+        "--uts",
         "--fork",
         "--kill-child",
         "sh",
         "-c",
-        SERVER,
+        &alone.script,
         "sh",
     ];
     let words = words.into_iter().map(str::to_owned);
-    words.chain([root.path().display().to_string(), own.to_owned()]).collect()
+    words.chain([alone.root.text(""), own.to_owned()]).collect()
 }
 
-fn may_make_namespaces() -> bool {
+pub(crate) fn may_make_namespaces() -> bool {
     user() == "root"
         && runs::has("busybox")
         && Command::new("unshare")
-            .args(["--mount", "--pid", "--net", "--fork", "true"])
+            .args(["--mount", "--pid", "--net", "--uts", "--fork", "true"])
             .stderr(Stdio::null())
             .status()
             .is_ok_and(|status| status.success())
@@ -86,19 +96,19 @@ fn may_make_namespaces() -> bool {
 impl Sshd {
     /// Starts one whose sessions all run `forced`, where there is one; nothing where none is installed.
     fn start(forced: Option<&str>) -> Option<Self> {
-        Self::start_with(forced, None, false)
+        Self::start_with(forced, None, None)
     }
 
     /// Starts one on a small server of its own, where this machine lets root make namespaces.
     fn alone(forced: Option<&str>) -> Option<Self> {
-        Self::start_with(forced, None, may_make_namespaces())
+        Self::start_with(forced, None, small())
     }
 
     /// Starts one that takes the key with this line of `authorized_keys`, made from the public key.
-    fn start_with(
+    pub(crate) fn start_with(
         forced: Option<&str>,
         line: Option<&dyn Fn(&str) -> String>,
-        is_alone: bool,
+        alone: Option<Alone>,
     ) -> Option<Self> {
         if !std::path::Path::new(SSHD).is_file() || !runs::has("ssh-keygen") || !runs::has("ssh") {
             not_run("openssh-server");
@@ -139,9 +149,11 @@ impl Sshd {
             // Where the package's own service never ran.
             drop(std::fs::create_dir("/run/sshd"));
         }
-        let server = is_alone.then(Folder::new);
         let own = folder.path().display().to_string();
-        let mut words = server.as_ref().map_or(Vec::new(), |root| namespaces(root, &own));
+        if alone.is_some() {
+            std::fs::copy(muster().get_program(), folder.at("muster")).unwrap();
+        }
+        let mut words = alone.as_ref().map_or(Vec::new(), |alone| namespaces(alone, &own));
         words.extend([SSHD, "-D", "-e", "-f", &folder.text("sshd_config")].map(str::to_owned));
         let mut child = Command::new(&words[0])
             .args(&words[1..])
@@ -150,7 +162,8 @@ impl Sshd {
             .spawn()
             .unwrap();
         await_listening(&mut child);
-        if is_alone {
+        let server = alone.map(|alone| alone.root);
+        if server.is_some() {
             // The way into its network.
             let config = std::fs::read_to_string(folder.at("config")).unwrap();
             let way = format!(
@@ -158,25 +171,19 @@ impl Sshd {
                 inner(child.id()),
             );
             folder.write("config", config + &way);
-            std::fs::copy(muster().get_program(), folder.at("muster")).unwrap();
         }
         Some(Self { folder, child, port, server })
     }
 
     /// What a server of its own tells of itself on the spot.
-    fn local(&self) -> Value {
+    pub(crate) fn local(&self) -> Value {
         if self.server.is_none() {
             return local();
         }
-        let said = Command::new("ssh")
-            .args(["-F", &self.config(), "-p", &self.port.to_string(), "127.0.0.1"])
-            .arg(format!(
-                "{} inspect / --now {NOW} --format json --all",
-                self.folder.text("muster")
-            ))
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let said = self.tell(&format!(
+            "{} inspect / --now {NOW} --format json --all",
+            self.folder.text("muster")
+        ));
         let mut value: Value = serde_json::from_slice(&said.stdout)
             .unwrap_or_else(|error| panic!("{error}: {said:?}"));
         value["root"] = Value::Null;
@@ -184,15 +191,24 @@ impl Sshd {
         value
     }
 
-    fn target(&self) -> String {
+    /// Runs a command on it, as its administrator would.
+    pub(crate) fn tell(&self, line: &str) -> std::process::Output {
+        Command::new("ssh")
+            .args(["-F", &self.config(), "-p", &self.port.to_string(), "127.0.0.1", line])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    pub(crate) fn target(&self) -> String {
         format!("ssh://127.0.0.1:{}", self.port)
     }
 
-    fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.folder.text("config")
     }
 
-    fn inspect(&self, more: &[&str]) -> Ran {
+    pub(crate) fn inspect(&self, more: &[&str]) -> Ran {
         let (target, config) = (self.target(), self.config());
         let mut arguments = vec!["inspect", &target, "--ssh-config", &config, "--now", NOW];
         arguments.extend(more);
@@ -213,6 +229,11 @@ impl Drop for Sshd {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A small server of this machine's programs, where this machine lets root make namespaces.
+fn small() -> Option<Alone> {
+    may_make_namespaces().then(|| Alone { root: Folder::new(), script: SERVER.to_owned() })
 }
 
 /// The process within namespaces that `unshare` made.
@@ -243,7 +264,7 @@ fn user() -> String {
 }
 
 /// What was learned, without the name by which it was asked.
-fn learned(ran: &Ran) -> Value {
+pub(crate) fn learned(ran: &Ran) -> Value {
     let mut value = ran.json();
     value["root"] = Value::Null;
     value
@@ -258,7 +279,7 @@ fn local() -> Value {
 }
 
 /// Holds two answers to be the same, and shows where they are not.
-fn same(over_ssh: &Value, on_the_spot: &Value) {
+pub(crate) fn same(over_ssh: &Value, on_the_spot: &Value) {
     for (key, value) in on_the_spot.as_object().unwrap() {
         assert_eq!(over_ssh[key], *value, "{key}");
     }
@@ -286,6 +307,10 @@ fn over_ssh_a_server_tells_what_it_tells_on_the_spot() {
         {
             assert!(text.to_lowercase().contains(known), "{known}: {answer:#}");
         }
+        // A link in a document root leads to it.
+        let findings = answer["findings"].as_array().unwrap();
+        let wiki = findings.iter().find(|f| f["path"] == "/opt/old'wiki").unwrap();
+        assert_eq!(wiki["served_by"], "/etc/apache2/apache2.conf");
     }
     same(&answer, &sshd.local());
     // One way there and back; another when it was asked on the spot.
@@ -360,7 +385,7 @@ fn a_key_that_may_do_nothing_else_does_this() {
         folder.write("key.pub", key);
         run(&["ssh-key", &folder.text("key.pub")]).is(0).text().to_owned()
     };
-    let Some(sshd) = Sshd::start_with(None, Some(&line), may_make_namespaces()) else { return };
+    let Some(sshd) = Sshd::start_with(None, Some(&line), small()) else { return };
     let ran = sshd.inspect(&["--format", "json", "--all"]);
     assert!(ran.err.is_empty() && ran.json()["os"].is_object(), "{ran:?}");
     let other = Command::new("ssh")
@@ -404,8 +429,61 @@ fn many_servers_are_one_table_and_one_failure_is_one_line() {
     assert!(ran.err.contains(&nobody), "{}", ran.err);
     run(&["inspect", &nobody, &nobody, "--format", "json"]).refused(&["one at a time"]);
     run(&["inspect", "--targets", "/nonexistent"]).refused(&["/nonexistent"]);
-    sshd.folder.write("list", "ssh://fine.example.org\nssh://-x\n");
-    run(&["inspect", "--targets", &list]).refused(&["names no server"]);
+    sshd.folder.write("list", "# ours\n\nssh://fine.example.org\nssh://-x # bad\n");
+    run(&["inspect", "--targets", &list]).refused(&["names no server", "line 4"]);
+    sshd.folder.write("list", "# none\n\n   # of them\n");
+    run(&["inspect", "--targets", &list]).refused(&["names no target"]);
+    // Each once, however often it is named.
+    let twice = format!("{nobody}\n  {nobody}  # again\n{}\n{nobody}\n", sshd.target());
+    sshd.folder.write("list", twice);
+    let ran = run(&["inspect", "--targets", &list, "--ssh-config", &config, "--now", NOW]).is(2);
+    assert!(ran.err.contains("1 of 2"), "{ran:?}");
+}
+
+/// The processes whose command line holds a word.
+fn processes(word: &str) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers
+        .filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(word)
+        })
+        .collect()
+}
+
+/// Waits until as many processes have a word in their command line.
+#[expect(clippy::disallowed_methods, reason = "nobody is told of the end of another's child")]
+fn await_processes(word: &str, count: usize) {
+    for _ in 0..100 {
+        if processes(word).len() == count {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{:?} of {word}, and not {count}", processes(word));
+}
+
+#[test]
+fn nothing_is_left_behind_however_it_ends() {
+    use std::os::unix::process::CommandExt as _;
+    let Some(sshd) = Sshd::start(Some("sleep 100")) else { return };
+    let (target, config) = (sshd.target(), sshd.config());
+    // As Ctrl-C does, to itself alone, and in ways that no program can hear of.
+    for (signal, to_group) in [("-INT", true), ("-INT", false), ("-TERM", false), ("-KILL", false)]
+    {
+        let mut asking = muster()
+            .args(["inspect", &target, "--ssh-config", &config, "--timeout", "90"])
+            .process_group(0)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        await_processes(&config, 2);
+        let pid = if to_group { format!("-{}", asking.id()) } else { asking.id().to_string() };
+        assert!(Command::new("kill").args([signal, "--", &pid]).status().unwrap().success());
+        assert!(!asking.wait().unwrap().success());
+        await_processes(&config, 0);
+    }
 }
 
 /// A folder with an `ssh` of our own.

@@ -151,7 +151,12 @@ pub(super) fn vsftpd(files: &mut Files<'_>) -> Manner {
     } else {
         Manner::guarded(format!("{path}: ssl_enable=YES"))
     };
-    let address = last(&text, "listen_address").or(last(&text, "listen_address6"));
+    // Debian's own listens on one socket of IPv6, which takes IPv4 as well.
+    let address = if is(last(&text, "listen_ipv6"), &["yes", "true", "1"]) {
+        last(&text, "listen_address6").or(Some("::"))
+    } else {
+        last(&text, "listen_address").or(last(&text, "listen_address6"))
+    };
     manner.at(words(address)).port(last(&text, "listen_port"))
 }
 

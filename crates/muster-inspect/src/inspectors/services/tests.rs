@@ -219,6 +219,8 @@ fn only_what_is_installed_and_switched_on_would_listen() {
     assert_eq!(offered("vsftpd", "cron", &conf), [""; 0], "a package that is switched off");
     let script = [("etc/rc2.d/S20vsftpd", ""), ("etc/rc3.d/K20telnetd", "")];
     assert_eq!(offered("vsftpd", "cron", &script), ["ftp 0.0.0.0:21 public"]);
+    let six = [("etc/vsftpd.conf", "listen=NO\nlisten_ipv6=YES\n"), script[0]];
+    assert_eq!(offered("vsftpd", "cron", &six), ["ftp :::21 public"]);
     assert_eq!(offered("telnetd", "cron", &script), [""; 0]);
     assert_eq!(
         offered("vsftpd", "cron", &[("etc/runlevels/default/vsftpd", "")]),

@@ -115,7 +115,15 @@ case $p in @BESIDE@) k "$p";; *) e "$p";; esac
 done >&5
 } 2>&1
 )
-printf "%s\n" "$W" | sed -n -e "s/^find: .\{0,1\}\(\/.*[^:]\).\{0,1\}: Permission denied$/W \1/p"
+printf "%s\n" "$W" | sed -n -e "s/^find: \(\/.*\): Permission denied$/W \1/p" -e "s/^find: [^\/]\(\/.*\).: Permission denied$/W \1/p"
+}
+# v: the links that document roots are, or that lie in them: an application elsewhere may be served by one.
+v() {
+grep -rhiE "^[[:space:]]*((script)?alias|(server.document-?|document)?root)[[:space:]=]" /etc/apache2 /etc/httpd /etc/nginx /etc/lighttpd /etc/caddy /usr/local/apache2/conf /usr/local/nginx/conf | sed -n -e "s/[\";[:space:]]*$//" -e "s/.*[\"[:space:]]\//\//p" | sort -u | while IFS= read -r p; do
+for c in "$p" "$p"/* "$p"/.[!.]*; do
+if [ -L "$c" ]; then k "$c"; fi
+done
+done
 }
 # What is behind a descriptor is never read: it may be a terminal, or a pipe that never ends.
 # w PATH...: files of /proc: their size is not known before they are read, so they come as lines.
@@ -128,6 +136,7 @@ A=$(
 printf "u %s\n" "$(id -u)"
 sed -e "s/^/m /" /proc/self/mountinfo
 @WANTED@
+v
 y 5>&1
 )
 P=$(

@@ -36,6 +36,7 @@ pub(super) fn ask(
         roots.iter().map(|root| root.parse()).collect::<Result<_, _>>()?;
     let reach = Reach {
         program: PathBuf::from("ssh"),
+        launcher: Some(PathBuf::from("/proc/self/exe")).filter(|own| own.exists()),
         config: asked.ssh.ssh_config.clone(),
         time: Duration::from_secs(asked.timeout.into()),
         bytes: MAX_ANSWER,
