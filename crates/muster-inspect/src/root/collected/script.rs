@@ -4,6 +4,8 @@
 //! It is one line without single quotes, so that it stands unchanged in a command line, in `authorized_keys`, and in
 //! `sudoers`. It takes no argument and reads no input: who holds the key can ask for this and for nothing else.
 
+use std::collections::BTreeMap;
+
 use super::super::declared::components;
 use super::super::directory::mounts::entered;
 use super::super::walk::{NAMED, PRUNED, PRUNED_AND_NAMED};
@@ -15,26 +17,56 @@ const FRAME: &str = include_str!("script.sh");
 
 /// Returns the script, one line.
 pub fn script() -> String {
-    let mut files = Vec::new();
-    let (mut names, mut processes) = (Vec::new(), Vec::new());
+    let mut files = Calls::default();
+    let (mut names, mut processes) = (Calls::default(), Calls::default());
     for pattern in patterns().iter().filter(|pattern| end(pattern).is_none()) {
-        let lines = match is_of_proc(pattern) {
+        let calls = match is_of_proc(pattern) {
             true if is_names(pattern) => &mut names,
             true => &mut processes,
             false => &mut files,
         };
-        lines.extend(wanted(pattern));
+        for (function, path) in wanted(pattern) {
+            calls.entry(function).or_default().push(abbreviated(&path));
+        }
     }
     let mut lines: Vec<String> = Vec::new();
     for line in FRAME.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         match line {
-            "@WANTED@" => lines.append(&mut files),
-            "@NAMES@" => lines.append(&mut names),
-            "@PROC@" => lines.append(&mut processes),
+            "@SHORT@" => {
+                let short = |(long, short): (&str, &str)| {
+                    format!("{}={long}", short.trim_start_matches('$'))
+                };
+                lines.extend(ABBREVIATED.map(short));
+            }
+            "@WANTED@" => lines.extend(called(&files)),
+            "@NAMES@" => lines.extend(called(&names)),
+            "@PROC@" => lines.extend(called(&processes)),
             line => lines.push(filled(line)),
         }
     }
     joined(&lines)
+}
+
+/// The paths that each function of the frame is called with.
+type Calls = BTreeMap<char, Vec<String>>;
+
+/// What stands for the beginnings of many paths.
+const ABBREVIATED: [(&str, &str); 3] = [("/var/lib", "$V"), ("/usr/lib", "$U"), ("/etc", "$G")];
+
+fn abbreviated(path: &str) -> String {
+    let of =
+        |(long, short)| Some(format!("{short}/{}", path.strip_prefix(long)?.strip_prefix('/')?));
+    ABBREVIATED.into_iter().find_map(of).unwrap_or_else(|| path.to_owned())
+}
+
+/// Returns one line for each function, with all of its paths.
+fn called(calls: &Calls) -> impl Iterator<Item = String> {
+    calls.iter().map(|(function, paths)| {
+        let mut paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        format!("{function} {}", paths.join(" "))
+    })
 }
 
 /// Returns the command that is sent to the server: the script, under the shell that every server has.
@@ -80,7 +112,7 @@ fn filled(line: &str) -> String {
     let pruned = || PRUNED.iter().chain(&PRUNED_AND_NAMED);
     let or = |list: Vec<String>| list.join("|");
     // A star is any part of a name here, and a dot any character: what is found too much, nobody asks for.
-    let expression = |end: &str| end.replace('*', "[^/]*");
+    let expression = |end: &str| end.replace('*', "$X");
     // What is beside a sign is known by its name; some signs are themselves no more than that.
     let beside = || {
         let signs = || APPLICATIONS.iter().flat_map(|a| a.signs);
@@ -94,37 +126,38 @@ fn filled(line: &str) -> String {
     ends.extend(beside().map(expression).chain(named));
     ends.sort_unstable();
     ends.dedup();
-    let find: Vec<String> = pruned().map(|p| format!("-path \"{p}\"")).collect();
+    let find = pruned().map(|p| format!("-path \"{}\"", abbreviated(p))).collect::<Vec<_>>();
     line.replace("@LOCAL@", &or(entered().map(|name| format!("\"{name} \"*")).collect()))
-        .replace("@UNDER@", &or(pruned().map(|p| format!("{p}/*")).collect()))
+        .replace("@UNDER@", &or(pruned().map(|p| format!("{}/*", abbreviated(p))).collect()))
         .replace("@PRUNED@", &find.join(" -o "))
         .replace("@ENDS@", &format!("/({})$", or(ends)))
         .replace("@BESIDE@", &or(beside().map(|name| format!("*/{name}")).collect()))
 }
 
-/// Returns the lines that ask for a pattern.
-fn wanted(pattern: &str) -> Vec<String> {
+/// Returns what asks for a pattern: functions of the frame, each with a path.
+fn wanted(pattern: &str) -> Vec<(char, String)> {
     let path = format!("/{}", components(pattern).collect::<Vec<_>>().join("/"));
     if is_of_proc(pattern) {
         // `self` and its kin are no processes.
         let path = path.replace("/proc/*", "/proc/[0-9]*");
         let path = if is_names(pattern) { format!("{path}/*") } else { path };
-        return vec![format!("w {path}")];
+        return vec![('w', path)];
     }
     if is_names(pattern) {
-        return vec![format!("n {path}")];
+        return vec![('n', path)];
     }
     if let Some(above) = path.strip_suffix("/**") {
-        return vec![format!("for q in {above}; do b \"$q\"; done")];
+        return vec![('a', above.to_owned())];
     }
     let (above, name) = path.rsplit_once('/').unwrap_or(("", &path));
     if name == "*" {
-        return vec![format!("g {above}"), format!("e {path} {above}/.[!.]*")];
+        let hidden = format!("{above}/.[!.]*");
+        return vec![('g', above.to_owned()), ('e', path.clone()), ('e', hidden)];
     }
     if name.contains('*') {
-        return vec![format!("g {above}"), format!("e {path}")];
+        return vec![('g', above.to_owned()), ('e', path)];
     }
-    vec![format!("e {path}")]
+    vec![('e', path)]
 }
 
 /// Joins lines of shell into one.
@@ -156,15 +189,18 @@ mod tests {
         for inspector in INSPECTORS {
             for pattern in inspector.reads().iter().filter(|p| !is_everything(p)) {
                 let Some(end) = end(pattern) else { continue };
-                let end = end.replace('*', "[^/]*");
+                let end = end.replace('*', "$X");
                 assert!(script.contains(&end), "{}: {end}", inspector.name());
             }
             let fixed = |p: &&&str| !is_everything(p) && end(p).is_none();
             for pattern in inspector.reads().iter().filter(fixed) {
-                for line in wanted(pattern) {
-                    let is_there =
-                        [';', '{', '('].iter().any(|c| script.contains(&format!("{c} {line};")));
-                    assert!(is_there, "{}: {line}", inspector.name());
+                for (function, path) in wanted(pattern) {
+                    let path = abbreviated(&path);
+                    let mut calls = script.split([';', '{', '(']).map(str::trim).filter(|line| {
+                        line.strip_prefix(function).is_some_and(|rest| rest.starts_with(' '))
+                    });
+                    let is_there = calls.any(|line| line.split(' ').any(|word| word == path));
+                    assert!(is_there, "{}: {function} {path}", inspector.name());
                 }
             }
         }
@@ -189,13 +225,19 @@ mod tests {
 
     #[test]
     fn patterns_become_words_of_the_shell() {
-        assert_eq!(wanted("etc/os-release"), ["e /etc/os-release"]);
-        assert_eq!(wanted("/boot/"), ["n /boot"]);
-        assert_eq!(wanted("/etc/a.d/*"), ["g /etc/a.d", "e /etc/a.d/* /etc/a.d/.[!.]*"]);
-        assert_eq!(wanted("/etc/*.repo"), ["g /etc", "e /etc/*.repo"]);
-        assert_eq!(wanted("/var/x/**"), ["for q in /var/x; do b \"$q\"; done"]);
-        assert_eq!(wanted("/proc/*/maps"), ["w /proc/[0-9]*/maps"]);
-        assert_eq!(wanted("/proc/*/fd/"), ["w /proc/[0-9]*/fd/*"]);
+        let wanted = |pattern| {
+            let words = wanted(pattern).into_iter().map(|(call, path)| format!("{call} {path}"));
+            words.collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(wanted("etc/os-release"), "e /etc/os-release");
+        assert_eq!(wanted("/boot/"), "n /boot");
+        assert_eq!(wanted("/etc/a.d/*"), "g /etc/a.d; e /etc/a.d/*; e /etc/a.d/.[!.]*");
+        assert_eq!(wanted("/etc/*.repo"), "g /etc; e /etc/*.repo");
+        assert_eq!(wanted("/var/x/**"), "a /var/x");
+        assert_eq!(wanted("/proc/*/maps"), "w /proc/[0-9]*/maps");
+        assert_eq!(wanted("/proc/*/fd/"), "w /proc/[0-9]*/fd/*");
+        assert_eq!(abbreviated("/etc/os-release"), "$G/os-release");
+        assert_eq!(abbreviated("/etcetera"), "/etcetera");
         assert_eq!(end("/**/wiki/version.php"), Some("wiki/version.php"));
     }
 

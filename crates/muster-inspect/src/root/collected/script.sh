@@ -8,6 +8,13 @@ umask 077
 cd /
 N=$(printf "\nx")
 N=${N%x}
+@SHORT@
+# Any part of a name, in a regular expression.
+X="[^/]*"
+# o TEXT...: lines.
+o() {
+printf "%s\n" "$@"
+}
 # u PATH: the nearest directory above that is there; one that may not be looked into is told.
 u() {
 while :; do
@@ -88,6 +95,10 @@ else
 u "$1"
 fi
 }
+# a PATH...: everything below each.
+a() {
+for q do b "$q"; done
+}
 # x: the mount points of local disks, each disk once.
 x() {
 S=
@@ -96,7 +107,7 @@ case ${r#*- } in @LOCAL@) :;; *) continue;; esac
 case $m in /|@UNDER@) continue;; esac
 case $S in *" $v:$o "*|*" $v:/ "*) continue;; esac
 S="$S $v:$o "
-printf "%s\n" "$m"
+o "$m"
 done
 }
 # f: the names of everything on local disks.
@@ -115,7 +126,7 @@ case $p in @BESIDE@) k "$p";; *) e "$p";; esac
 done >&5
 } 2>&1
 )
-printf "%s\n" "$W" | sed -n -e "s/^find: \(\/.*\): Permission denied$/W \1/p" -e "s/^find: [^\/]\(\/.*\).: Permission denied$/W \1/p"
+o "$W" | sed -n -e "s/^find: \(\/.*\): Permission denied$/W \1/p" -e "s/^find: [^\/]\(\/.*\).: Permission denied$/W \1/p"
 }
 # v: the links that document roots are, or that lie in them: an application elsewhere may be served by one.
 v() {
@@ -129,7 +140,7 @@ done
 # w PATH...: files of /proc: their size is not known before they are read, so they come as lines.
 w() {
 for p do
-if [ -L "$p" ] || [ -e "$p" ]; then printf "%s\n" "$p"; fi
+if [ -L "$p" ] || [ -e "$p" ]; then o "$p"; fi
 done
 }
 A=$(
@@ -147,15 +158,15 @@ Q=$(
 @PROC@
 } | sort -u
 )
-L=$(printf "%s\n" "$P" "$Q" | grep -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" | xargs ls -ldn 2>&1 | grep -v "/fd/[0-9]* -> [^s]")
-M=$(printf "%s\n" "$Q" | grep -e "/maps$" | xargs grep -aHs -e "(deleted)" -e "^[^ ]* ..x" /dev/null)
+L=$(o "$P" "$Q" | grep -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" | xargs ls -ldn 2>&1 | grep -v "/fd/[0-9]* -> [^s]")
+M=$(o "$Q" | grep -e "/maps$" | xargs grep -aHs -e "(deleted)" -e "^[^ ]* ..x" /dev/null)
 E=$(tr "\000" "\n" < /proc/1/environ | sed -n -e "s,^container=,/proc/1/environ:&,p")
-F=$(printf "%s\n" "$Q" | grep -v -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" -e "/maps$" -e "/environ$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
+F=$(o "$Q" | grep -v -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" -e "/maps$" -e "/environ$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
 A=$A${N}p$N$P$N$Q$N$L$N$M$N$E$N$F
 printf "\nmuster answers 1 %s\n%s\n" "${#A}" "$A"
-C=$(printf "%s\n" "$A" | sed -n -e "/^p$/q" -e "s,^[flc] /,./,p" | sort -u)
+C=$(o "$A" | sed -n -e "/^p$/q" -e "s,^[flc] /,./,p" | sort -u)
 case $(tar --version) in
-*GNU*) printf "%s\n" "$C" | tar -c --no-unquote -f - -T -;;
+*GNU*) o "$C" | tar -c --no-unquote -f - -T -;;
 *) set -f; IFS=$N; tar -c -f - $C;;
 esac
 printf "\nmuster has answered 1 %s\n" "${#A}"
