@@ -249,8 +249,8 @@ fn by_menu(
             None
         }
     };
-    let menus = GRUB.iter().filter_map(|path| menu(path)).map(|text| Grub::read(&text));
-    if let Some(menu) = menus.filter(|menu| !menu.is_empty() && !menu.has_others).next() {
+    let mut menus = GRUB.iter().filter_map(|path| menu(path)).map(|text| Grub::read(&text));
+    if let Some(menu) = menus.find(|menu| !menu.is_empty() && !menu.has_others) {
         return menu.choice(next, saved);
     }
     EXTLINUX.iter().find_map(|path| menu::extlinux(&menu(path)?))

@@ -32,7 +32,7 @@ struct Entry {
     id: Option<String>,
     image: Option<String>,
     /// What is in a submenu.
-    entries: Vec<Entry>,
+    entries: Vec<Self>,
     is_menu: bool,
 }
 
