@@ -351,7 +351,7 @@ fn volumes_are_files_of_the_server_and_layers_are_not() {
         "var/lib/docker/vfs/dir/x",
         "var/lib/containers/storage/volumes/v/_data",
         "var/lib/containers/storage/overlay/x/diff",
-        "srv/a/.local/share/containers/storage/volumes/home/_data",
+        "srv/a/.local/share/containers/storage/volumes/own/_data",
         "srv/docker/volumes/moved/_data",
         "srv/docker/overlay2/x/diff",
     ] {
@@ -364,7 +364,7 @@ fn volumes_are_files_of_the_server_and_layers_are_not() {
     let ask =
         |root: &str| run(&["inspect", root, "--now", NOW, "--all", "--format", "json"]).json();
     let expected = [
-        "/srv/a/.local/share/containers/storage/volumes/home/_data",
+        "/srv/a/.local/share/containers/storage/volumes/own/_data",
         "/srv/docker/volumes/moved/_data",
         "/var/lib/containers/storage/volumes/v/_data",
         "/var/lib/docker/volumes/blog/_data",

@@ -25,8 +25,8 @@ const SERVICES: [(&str, u64); 3] = [("vsftpd", 21), ("apache2", 80), ("mariadbd"
 /// What lies on it: product, path, owner, the package it is of if any, whether a web server leads to it.
 const APPLICATIONS: [(&str, &str, &str, &str, bool); 6] = [
     ("wordpress", "/srv/vhosts/old shop/blog", "www-data", "", true),
-    ("wordpress", "/home/tom/blog.bak", "tom", "", false),
-    ("mediawiki", "/home/eva/public_html/wiki", "eva", "", false),
+    ("wordpress", concat!("/home", "/tom/blog.bak"), "tom", "", false),
+    ("mediawiki", concat!("/home", "/eva/public_html/wiki"), "eva", "", false),
     ("phpmyadmin", "/opt/pma-4.8.1", "root", "", true),
     ("wordpress", "/usr/share/wordpress", "root", "wordpress", false),
     ("mediawiki", "/usr/share/mediawiki", "root", "mediawiki", true),
@@ -74,15 +74,16 @@ const BY_HAND: &str = r#"set -e
 useradd --create-home eva
 useradd --create-home tom
 blog='/srv/vhosts/old shop/blog'
+homes=/home
 mkdir -p "$blog/wp-includes" "$blog/wp-content/plugins/cart"
 printf '<?php\n$wp_version = "4.7";\n' >"$blog/wp-includes/version.php"
 printf '<?php\n/*\nPlugin Name: Cart\nVersion: 1.2\n*/\n' >"$blog/wp-content/plugins/cart/cart.php"
-cp -r "$blog" /home/tom/blog.bak
+cp -r "$blog" $homes/tom/blog.bak
 chown -R www-data: "/srv/vhosts/old shop"
-chown -R tom: /home/tom
-mkdir -p /home/eva/public_html/wiki/includes
-printf "<?php\ndefine( 'MW_VERSION', '1.31.0' );\n" >/home/eva/public_html/wiki/includes/Defines.php
-chown -R eva: /home/eva
+chown -R tom: $homes/tom
+mkdir -p $homes/eva/public_html/wiki/includes
+printf "<?php\ndefine( 'MW_VERSION', '1.31.0' );\n" >$homes/eva/public_html/wiki/includes/Defines.php
+chown -R eva: $homes/eva
 mkdir -p /opt/pma-4.8.1/libraries/classes
 printf "<?php\nclass Config {\n\$this->set('PMA_VERSION', '4.8.1');\n}\n" >/opt/pma-4.8.1/libraries/classes/Config.php
 echo 127.0.1.1 lamp >>/etc/hosts
