@@ -405,7 +405,8 @@ impl Inspection<'_> {
                 })
             }
             Source::Collected { answer, .. } => {
-                let open = answer.files().map(|file| file.as_fd());
+                let files = answer.files();
+                let open: Vec<BorrowedFd<'_>> = files.iter().map(|file| file.as_fd()).collect();
                 let access = Access { open: &open, ..Access::default() };
                 muster_sandbox::run(limits, &access, |out| {
                     self.answer_of_collected(answer, limits, stage, out)

@@ -33,9 +33,14 @@ pub(crate) fn named(path: &Path, error: muster_match::Error) -> anyhow::Error {
 
 /// Returns where an advisory file is looked for when none is named.
 pub(crate) fn usual_places() -> Vec<PathBuf> {
+    let own = data_folder().map(|folder| folder.join("advisories.adv"));
+    own.into_iter().chain([PathBuf::from("/var/lib/muster/advisories.adv")]).collect()
+}
+
+/// Returns the user's own folder, as the XDG Base Directory Specification has it.
+pub(crate) fn data_folder() -> Option<PathBuf> {
     let data = environment("XDG_DATA_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
     let data =
         data.or_else(|| environment("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    let own = data.map(|folder| folder.join("muster/advisories.adv"));
-    own.into_iter().chain([PathBuf::from("/var/lib/muster/advisories.adv")]).collect()
+    Some(data?.join("muster"))
 }

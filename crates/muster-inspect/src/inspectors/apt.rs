@@ -62,7 +62,9 @@ impl Inspector for Apt {
             "etc/apt/apt.conf",
             "etc/apt/apt.conf.d/*",
             "etc/machine-id",
-            "var/lib/apt/lists/**",
+            "var/lib/apt/lists/*Packages*",
+            "var/lib/apt/lists/*Release*",
+            "var/lib/apt/lists/partial/",
             "var/lib/dpkg/arch",
             "var/lib/dpkg/status",
         ]

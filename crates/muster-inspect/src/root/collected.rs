@@ -29,6 +29,8 @@ pub use script::{command, script};
 const MAX_NOISE: usize = 64 << 10;
 /// Bytes of the lines.
 const MAX_LINES: u64 = 24 << 20;
+/// Indices that are named by their digests.
+const MAX_INDICES: usize = 400;
 /// Names in the lines.
 const MAX_NODES: usize = 300_000;
 
@@ -68,6 +70,17 @@ pub struct Answer {
     start: u64,
     length: u64,
     tar: File,
+    /// The indices that it named by their digests, as far as they are known here.
+    indices: Vec<(String, File)>,
+}
+
+/// The indices of archives that an answer names instead of bringing them, and what vouches for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Paths from `/`, each with the SHA-256 that the server claims.
+    pub indices: Vec<(String, String)>,
+    /// The paths of the files in which archives sign the digests of theirs.
+    pub releases: Vec<String>,
 }
 
 /// Why an answer cannot be used.
@@ -114,13 +127,60 @@ impl Answer {
         source.seek(SeekFrom::Start(tar_from)).map_err(|_| NotWhole::Kept)?;
         io::copy(&mut source.take(tar_to - tar_from), &mut tar).map_err(|_| NotWhole::Kept)?;
         tar.flush().map_err(|_| NotWhole::Kept)?;
-        Ok(Self { lines: answer, start, length, tar })
+        Ok(Self { lines: answer, start, length, tar, indices: Vec::new() })
     }
 
     /// Returns the descriptors behind it.
-    pub(crate) fn files(&self) -> [&File; 2] {
-        [&self.lines, &self.tar]
+    pub(crate) fn files(&self) -> Vec<&File> {
+        [&self.lines, &self.tar].into_iter().chain(self.indices.iter().map(|(_, f)| f)).collect()
     }
+
+    /// Returns the indices that it names by their digests. Nothing else of the lines is looked at here.
+    pub fn named(&self) -> Result<Named, NotWhole> {
+        let most = usize::try_from(self.length).map_err(|_| NotWhole::Cut)?;
+        Ok(Named::of(&piece(&self.lines, self.start, most)?))
+    }
+
+    /// Adds the content of an index that it named.
+    pub fn bring(&mut self, path: String, content: File) {
+        if self.indices.len() < MAX_INDICES {
+            self.indices.push((path, content));
+        }
+    }
+}
+
+impl Named {
+    fn of(lines: &[u8]) -> Self {
+        let mut named = Self::default();
+        for line in lines.split(|b| *b == b'\n').take_while(|line| *line != b"p") {
+            let Ok(line) = std::str::from_utf8(line) else { continue };
+            if let Some((digest, path)) = line.strip_prefix("h ").and_then(|l| l.split_once("  "))
+                && is_digest(digest)
+                && is_index(path)
+                && named.indices.len() < MAX_INDICES
+            {
+                named.indices.push((path.to_owned(), digest.to_owned()));
+            }
+            let file = line.strip_prefix("f ").filter(|path| is_index(path));
+            if let Some(path) = file.filter(|path| path.ends_with("InRelease"))
+                && named.releases.len() < MAX_INDICES
+            {
+                named.releases.push(path.to_owned());
+            }
+        }
+        named
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// A plain name in the folder of apt's lists.
+fn is_index(path: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._%+:~=@-".contains(&b);
+    path.strip_prefix("/var/lib/apt/lists/")
+        .is_some_and(|name| !name.is_empty() && name.len() < 500 && name.bytes().all(plain))
 }
 
 fn piece(file: &File, from: u64, most: usize) -> Result<Vec<u8>, NotWhole> {
@@ -152,6 +212,7 @@ pub struct Collected {
     leads_to: HashMap<String, String>,
     processes: BTreeMap<String, Told>,
     tar: Tar,
+    indices: HashMap<String, File>,
     is_root: bool,
     mounts: Mounts,
     /// The directories that a walk could not enter.
@@ -197,7 +258,12 @@ impl Collected {
         } else {
             return Err(NotTar(String::from("it brought no file at all")));
         };
-        Ok(Self::of(&lines, tar))
+        let mut this = Self::of(&lines, tar);
+        for (path, content) in &answer.indices {
+            let content = content.try_clone().map_err(|error| NotTar(error.to_string()))?;
+            this.indices.insert(joined(path), content);
+        }
+        Ok(this)
     }
 
     fn of(lines: &[u8], mut tar: Tar) -> Self {
@@ -207,6 +273,7 @@ impl Collected {
             leads_to: HashMap::new(),
             processes: BTreeMap::new(),
             tar,
+            indices: HashMap::new(),
             is_root: false,
             mounts: Mounts::default(),
             refused: BTreeSet::new(),
@@ -433,6 +500,9 @@ impl Root for Collected {
             None => return self.missing(&name),
         };
         match self.nodes.get(real) {
+            Some(Node::File) if let Some(content) = self.indices.get(real) => {
+                Index::open(content, path)
+            }
             Some(Node::File) => match self.tar.open(real) {
                 Reading::Absent => Reading::Unknown(obstacle(
                     path,
@@ -541,6 +611,56 @@ impl Root for Collected {
     }
 }
 
+/// An index that is kept here. Its descriptor is shared with other readers, so each keeps its own place.
+struct Index {
+    content: File,
+    size: u64,
+    at: u64,
+}
+
+impl Index {
+    fn open(content: &File, path: &str) -> Reading<Box<dyn Content>> {
+        let opened = content.try_clone().and_then(|content| {
+            let size = content.metadata()?.len();
+            Ok(Self { content, size, at: 0 })
+        });
+        match opened {
+            Ok(index) => Reading::Found(Box::new(index)),
+            Err(error) => Reading::Unknown(obstacle(path, format!("cannot be read: {error}"))),
+        }
+    }
+}
+
+impl Read for Index {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Index {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}
+
+impl Content for Index {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn modified(&self) -> Option<Instant> {
+        None
+    }
+}
+
 /// The lines of a file of `/proc`.
 struct Lines(Cursor<Vec<u8>>);
 
@@ -569,6 +689,26 @@ impl Content for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_is_named_by_a_plain_path_and_a_digest() {
+        let digest = "0123456789abcdef".repeat(4);
+        let line = |path: &str| format!("h {digest}  {path}\n");
+        let lines = [
+            line("/var/lib/apt/lists/a_Packages"),
+            line("/var/lib/apt/lists/../../../etc/shadow"),
+            line("/var/lib/apt/lists/a b"),
+            line("/var/lib/apt/lists/"),
+            line("/etc/shadow"),
+            "h 0123  /var/lib/apt/lists/b\n".to_owned(),
+            "f /var/lib/apt/lists/a_InRelease\nf /etc/InRelease\n".to_owned(),
+            "p\n".to_owned(),
+            line("/var/lib/apt/lists/behind"),
+        ];
+        let named = Named::of(lines.concat().as_bytes());
+        assert_eq!(named.indices, [("/var/lib/apt/lists/a_Packages".to_owned(), digest)]);
+        assert_eq!(named.releases, ["/var/lib/apt/lists/a_InRelease"]);
+    }
 
     #[test]
     fn a_line_of_sudoers_is_read_twice() {

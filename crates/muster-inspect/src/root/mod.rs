@@ -14,7 +14,7 @@ use muster_core::fact::{Obstacle, Reading};
 use muster_core::time::Instant;
 
 pub(crate) use collected::is_everything;
-pub use collected::{Answer, Collected, NotWhole, command, key_line, script, sudoers_line};
+pub use collected::{Answer, Collected, Named, NotWhole, command, key_line, script, sudoers_line};
 pub use declared::Declared;
 pub(crate) use declared::{Pattern, glob};
 pub use directory::Directory;

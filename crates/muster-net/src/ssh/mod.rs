@@ -5,11 +5,13 @@
 //! waited for together, with poll(2).
 
 mod destination;
+mod indices;
 mod launcher;
 mod trouble;
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::time::ClockId;
 
 pub use destination::{Destination, NoDestination};
+pub use indices::Indices;
 pub use launcher::launched;
 pub use trouble::Trouble;
 
@@ -49,24 +52,37 @@ pub struct Reach {
     pub folder: PathBuf,
 }
 
+/// What is still to be asked: a server by its place in the list, and what the command finds on its input.
+#[derive(Debug, Default)]
+pub struct Questions {
+    waiting: VecDeque<(usize, Option<Vec<u8>>)>,
+}
+
+impl Questions {
+    /// Asks a server once more, before those that were not asked yet. The command is the same; it reads `input`.
+    pub fn again(&mut self, number: usize, input: Vec<u8>) {
+        self.waiting.push_front((number, Some(input)));
+    }
+}
+
+/// Takes the answer of a server by its place in the list; it may ask more.
+pub type Taken<'a> = dyn FnMut(usize, Result<File, Trouble>, &mut Questions) + 'a;
+
 /// Sends one command to each server, and hands over each answer as it is there, with its place in the list.
 ///
 /// While an answer is looked at, the time of the others stands still.
-pub fn ask(
-    reach: &Reach,
-    servers: &[&Destination],
-    command: &str,
-    taken: &mut dyn FnMut(usize, Result<File, Trouble>),
-) {
-    let mut waiting = servers.iter().enumerate();
+pub fn ask(reach: &Reach, servers: &[&Destination], command: &str, taken: &mut Taken<'_>) {
+    let waiting = (0..servers.len()).map(|number| (number, None)).collect();
+    let mut questions = Questions { waiting };
     let mut clients: Vec<Client> = Vec::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
         while clients.len() < reach.parallel.max(1) {
-            let Some((number, server)) = waiting.next() else { break };
-            match Client::start(reach, number, server, command) {
+            let Some((number, input)) = questions.waiting.pop_front() else { break };
+            let Some(server) = servers.get(number) else { continue };
+            match Client::start(reach, number, server, command, input.as_deref()) {
                 Ok(client) => clients.push(client),
-                Err(trouble) => taken(number, Err(trouble)),
+                Err(trouble) => taken(number, Err(trouble), &mut questions),
             }
         }
         if clients.is_empty() {
@@ -83,7 +99,7 @@ pub fn ask(
             let client = clients.swap_remove(number);
             let (place, started) = (client.number, now());
             let answer = client.end(reach);
-            taken(place, answer);
+            taken(place, answer, &mut questions);
             let spent = now().saturating_sub(started);
             for other in &mut clients {
                 other.end += spent;
@@ -146,12 +162,17 @@ impl Client {
         number: usize,
         server: &Destination,
         command: &str,
+        input: Option<&[u8]>,
     ) -> Result<Self, Trouble> {
         let answer = nameless(&reach.folder)?;
+        let input = match input {
+            Some(text) => Stdio::from(spooled(reach, text)?),
+            None => Stdio::null(),
+        };
         if !launcher::is_found(&reach.program) {
             return Err(Trouble::NoClient);
         }
-        let mut child = client(reach, server, command).spawn().map_err(|error| {
+        let mut child = client(reach, server, command).stdin(input).spawn().map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
                 Trouble::NoClient
             } else {
@@ -278,6 +299,16 @@ pub fn nameless(folder: &Path) -> Result<File, Trouble> {
     })
 }
 
+/// Keeps what a command is to read where a client reads it: a pipe would have to be fed.
+fn spooled(reach: &Reach, text: &[u8]) -> Result<File, Trouble> {
+    let mut file = nameless(&reach.folder)?;
+    let kept = file.write_all(text).and_then(|()| file.rewind());
+    kept.map_err(|error| {
+        Trouble::Here(format!("a question cannot be kept in {}: {error}", reach.folder.display()))
+    })?;
+    Ok(file)
+}
+
 fn client(reach: &Reach, server: &Destination, command: &str) -> Command {
     let mut client = launcher::command(reach);
     client.args(["-a", "-x", "-T"]);
@@ -302,7 +333,7 @@ fn client(reach: &Reach, server: &Destination, command: &str) -> Command {
         client.args(["-l", user]);
     }
     client.args(["--", server.host(), command]);
-    client.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    client.stdout(Stdio::piped()).stderr(Stdio::piped());
     client.process_group(0);
     client
 }

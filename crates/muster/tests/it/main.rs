@@ -20,6 +20,7 @@ mod explain;
 mod feeds;
 mod formats;
 mod golden;
+mod indices;
 mod judged;
 mod lamp;
 mod over_ssh;

@@ -211,6 +211,8 @@ mod tests {
         let script = script();
         assert!(!script.contains(['\'', '\n']), "{script}");
         assert!(script.is_ascii());
+        // sudo takes several spaces for one.
+        assert!(!script.contains("  "), "{script}");
         // Old servers read no longer line of authorized_keys.
         let line = super::super::key_line("", false);
         assert!(line.len() < 16_000, "{}", line.len());

@@ -143,6 +143,27 @@ for p do
 if [ -L "$p" ] || [ -e "$p" ]; then o "$p"; fi
 done
 }
+# i: which indices a second question wants, a line each on the input; a first one has none there.
+i() {
+if [ -t 0 ]; then return; fi
+while IFS= read -r p; do
+case $p in
+/var/lib/apt/lists/*/*) :;;
+/var/lib/apt/lists/?*) if [ -f "$p" ] && [ -r "$p" ]; then o "$p"; fi;;
+esac
+done
+}
+I=$(i)
+case $I in
+?*) printf "\nmuster sends 1\n"
+o "$I" | while IFS= read -r p; do
+printf "%s %s\n" "$(wc -c < "$p" | tr -d " ")" "$p"
+cat "$p"
+printf "\n"
+done
+printf "muster has sent 1\n"
+exit;;
+esac
 A=$(
 printf "u %s\n" "$(id -u)"
 sed -e "s/^/m /" /proc/self/mountinfo
@@ -162,9 +183,13 @@ L=$(o "$P" "$Q" | grep -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" | x
 M=$(o "$Q" | grep -e "/maps$" | xargs grep -aHs -e "(deleted)" -e "^[^ ]* ..x" /dev/null)
 E=$(tr "\000" "\n" < /proc/1/environ | sed -n -e "s,^container=,/proc/1/environ:&,p")
 F=$(o "$Q" | grep -v -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" -e "/maps$" -e "/environ$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
-A=$A${N}p$N$P$N$Q$N$L$N$M$N$E$N$F
+# Indices go by their digests, where these can be told; what is wanted is asked for by a second question.
+H=$(o "$A" | sed -n -e "/Release$/d" -e "/Release.gpg$/d" -e "s,^[fc] \(/var/lib/apt/lists/[A-Za-z0-9._%+:~=@-]*\)$,\1,p" | sort -u | xargs sha256sum /dev/null | sed -n -e "s,^[0-9a-f]* ./var/,h &,p")
+A=$H$N$A${N}p$N$P$N$Q$N$L$N$M$N$E$N$F
 printf "\nmuster answers 1 %s\n%s\n" "${#A}" "$A"
 C=$(o "$A" | sed -n -e "/^p$/q" -e "s,^[flc] /,./,p" | sort -u)
+H=$(o "$H" | sed -n -e "s,^h [0-9a-f]* ./,./,p")
+C=$(o "$C" "$H" "$H" | sort | uniq -u)
 case $(tar --version) in
 *GNU*) o "$C" | tar -c --no-unquote -f - -T -;;
 *) set -f; IFS=$N; tar -c -f - $C;;

@@ -14,9 +14,10 @@ use super::check::{self, OPENING_BYTES, Opening};
 use super::client::{Answer, Client, Deadline, text, validator};
 use super::fault::{Fault, Kept, Total, said};
 use super::feeds::{Content, is_file_name};
-use super::folder::{Folder, Part, PartState, State, hex};
+use super::folder::{Folder, Part, PartState, State};
 use super::plan::Job;
 use super::{Event, Pulled};
+use crate::digest::hex;
 
 /// So often is a broken download gone on with before the person is told.
 const MAX_TRIES: u32 = 4;

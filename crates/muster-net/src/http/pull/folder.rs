@@ -15,11 +15,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::fault::Fault;
+use crate::digest::{feed, hex};
 
 /// The file that says what is known of one download is never longer.
 const MAX_STATE_BYTES: u64 = 64 << 10;
-/// Read from a disk at once.
-const READ_BYTES: usize = 128 << 10;
 
 /// The folder, held by this process alone.
 #[derive(Debug)]
@@ -247,28 +246,4 @@ fn digest(path: &Path) -> std::io::Result<(u64, String)> {
     let mut digest = Sha256::new();
     let bytes = feed(&mut file, &mut digest)?;
     Ok((bytes, hex(digest)))
-}
-
-fn feed(file: &mut File, digest: &mut Sha256) -> std::io::Result<u64> {
-    let mut buffer = vec![0; READ_BYTES];
-    let mut bytes = 0_u64;
-    loop {
-        let got = match file.read(&mut buffer) {
-            Ok(0) => return Ok(bytes),
-            Ok(got) => got,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        digest.update(buffer.get(..got).unwrap_or_default());
-        bytes = bytes.saturating_add(u64::try_from(got).unwrap_or(u64::MAX));
-    }
-}
-
-/// Writes a digest as `sha256sum` does.
-pub(crate) fn hex(digest: Sha256) -> String {
-    use std::fmt::Write as _;
-    digest.finalize().iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes every write");
-        text
-    })
 }
