@@ -490,6 +490,8 @@ pub(crate) fn is_owed(finding: &Finding, strict: bool) -> bool {
     match &finding.about {
         // Headers cannot carry the flaw: listed, and no debt by themselves.
         About::Advisory(a) if a.patch.headers_only => finding.verdict == Verdict::Missing,
+        // What nobody else can reach is worth knowing, and a debt by nobody's policy but the strictest.
+        About::CleartextService(_) if !is_in_clear(finding) => strict,
         _ => finding.verdict.is_owed(strict),
     }
 }
@@ -507,7 +509,7 @@ fn is_exploited(finding: &Finding) -> bool {
 }
 
 /// Tells a service in clear that others than the server itself can reach.
-fn is_in_clear(finding: &Finding) -> bool {
+pub(crate) fn is_in_clear(finding: &Finding) -> bool {
     matches!(&finding.about, About::CleartextService(c) if c.reach > Reach::Loopback)
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn write(report: &Report, all: bool) -> anyhow::Result<()> {
     for line in wrap(&for_terminal(&report.sentence()), WIDTH) {
         writeln!(out, "{line}")?;
     }
-    let actions = actions(report);
+    let actions = actions(report, all);
     write_actions(&mut out, &actions, all)?;
     write_unfixed(&mut out, report)?;
     write_unknown(&mut out, report)?;
@@ -91,10 +91,10 @@ enum ActionKey<'a> {
 }
 
 /// Gathers what is owed into actions, the most urgent first: the order of the findings is that of urgency.
-fn actions(report: &Report) -> Vec<Action<'_>> {
+fn actions(report: &Report, all: bool) -> Vec<Action<'_>> {
     let mut actions: Vec<Action<'_>> = Vec::new();
     let mut places: BTreeMap<ActionKey<'_>, usize> = BTreeMap::new();
-    for finding in report.findings.iter().filter(|f| is_action(f)) {
+    for finding in report.findings.iter().filter(|f| is_action(f, all)) {
         let key = key(finding);
         let at = *places.entry(key).or_insert_with(|| {
             actions.push(Action {
@@ -117,10 +117,13 @@ fn actions(report: &Report) -> Vec<Action<'_>> {
     actions
 }
 
-fn is_action(finding: &Finding) -> bool {
+fn is_action(finding: &Finding, all: bool) -> bool {
     match finding.verdict {
         // What no package manager keeps is somebody's to look at, also where its version could not be told.
         Verdict::Unknown if is_beside(finding) => !finding.action.is_empty(),
+        Verdict::Owed if matches!(finding.about, About::CleartextService(_)) => {
+            all || report::is_in_clear(finding)
+        }
         Verdict::Missing | Verdict::MissingSubscription | Verdict::Owed => true,
         Verdict::EndOfSupport => !matches!(finding.about, About::Advisory(_)),
         Verdict::Unknown
