@@ -3,12 +3,14 @@
 //! Times on a shared machine are noisy: runs of Muster and of its peer take turns, medians count, and ratios,
 //! instruction counts, sizes and memory decide. A figure of time alone is shown as missed, and fails nothing.
 
+pub mod chroot;
 pub mod debsecan;
 pub mod feeds;
 pub mod generate;
 pub mod measure;
 pub mod promise;
 pub mod random;
+pub mod ssh;
 pub mod web;
 
 use std::ffi::OsString;
@@ -43,9 +45,22 @@ pub struct Options {
     /// Only make the root and the feeds in this folder, and measure nothing
     #[arg(long, value_name = "FOLDER")]
     generate: Option<PathBuf>,
+    /// Measure these parts alone
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
     /// Where the generator begins
     #[arg(long, default_value_t = Size::default().seed)]
     seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Packages,
+    Indices,
+    Web,
+    Ssh,
+    Feeds,
+    Versions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,14 +100,28 @@ pub fn run(repository: &Repository, options: &Options) -> anyhow::Result<ExitCod
     };
     let binary = fs::metadata(&bench.muster).context("the executable was just built")?.len();
     table.push(Line::new("release binary", "size", mega(binary), "MB").at_most(15.0, Kind::Firm));
-    bench.generated(&mut table, size)?;
-    bench.own_indices(&mut table)?;
-    web::run(&mut table, &bench.muster, bench.scratch.path(), bench.runs)?;
-    match repository.shared() {
-        Some(shared) => bench.feeds(&mut table, &shared)?,
-        None => table.not_run("compile all feeds", "../shared"),
+    let is_asked = |part| options.only.is_empty() || options.only.contains(&part);
+    if is_asked(Part::Packages) {
+        bench.generated(&mut table, size)?;
     }
-    versions(repository, &mut table)?;
+    if is_asked(Part::Indices) {
+        bench.own_indices(&mut table)?;
+    }
+    if is_asked(Part::Web) {
+        web::run(&mut table, &bench.muster, bench.scratch.path(), bench.runs)?;
+    }
+    if is_asked(Part::Ssh) {
+        ssh::run(&mut table, &bench.muster, bench.scratch.path(), bench.runs)?;
+    }
+    if is_asked(Part::Feeds) {
+        match repository.shared() {
+            Some(shared) => bench.feeds(&mut table, &shared)?,
+            None => table.not_run("compile all feeds", "../shared"),
+        }
+    }
+    if is_asked(Part::Versions) {
+        versions(repository, &mut table)?;
+    }
     crate::answer(&match options.format {
         Format::Table => table.to_string(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&table)?),

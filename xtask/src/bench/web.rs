@@ -4,14 +4,14 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use super::chroot;
 use super::generate::{self, Size};
 use super::measure::{self, Cost};
 use super::promise::{Kind, Line, Table};
-use crate::repository::has_program;
 
 const FILES: usize = 400_000;
 const PACKAGES: usize = 800;
@@ -22,7 +22,7 @@ const UPLOADS: (usize, usize) = (90, 40);
 const PLUGINS: (usize, usize) = (20, 30);
 
 /// Makes the sites below a folder, and returns how many files there are.
-fn sites(folder: &Path, files: usize) -> anyhow::Result<usize> {
+pub(super) fn sites(folder: &Path, files: usize) -> anyhow::Result<usize> {
     let mut made = 0;
     for site in 0.. {
         if made >= files {
@@ -99,31 +99,15 @@ fn live(table: &mut Table, muster: &Path, root: &Path) -> anyhow::Result<()> {
 root=$1 count=$2
 mount -t proc proc "$root/proc"
 exec chroot "$root" /bin/sh -c 'n=0; while [ $n -lt $1 ]; do /bin/sleep 600 & n=$((n + 1)); done; exec /bin/muster inspect --format json' sh "$count""#;
-    let may = ["unshare", "chroot", "ldd"].iter().all(|program| has_program(program))
-        && Command::new("unshare")
-            .args(["--mount", "--pid", "--fork", "true"])
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-    if !may {
+    if !chroot::may_start() {
         table.not_run(WHAT, "root, and namespaces");
         return Ok(());
     }
-    for folder in ["proc", "bin"] {
-        fs::create_dir_all(root.join(folder)).context("cannot make a folder")?;
-    }
+    fs::create_dir_all(root.join("proc")).context("cannot make a folder")?;
     for (program, name) in
         [(muster, "muster"), (Path::new("/bin/sh"), "sh"), (Path::new("/bin/sleep"), "sleep")]
     {
-        fs::copy(program, root.join("bin").join(name)).context("cannot copy a program")?;
-        let libraries = Command::new("ldd").arg(program).output().context("cannot run ldd")?;
-        for library in String::from_utf8_lossy(&libraries.stdout).split_whitespace() {
-            if let Some(path) = library.strip_prefix('/') {
-                let to = root.join(path);
-                fs::create_dir_all(to.parent().context("a library lies in a folder")?)?;
-                fs::copy(library, to).context("cannot copy a library")?;
-            }
-        }
+        chroot::install(root, program, &format!("bin/{name}"))?;
     }
     // Nothing of the disk is in memory, where this machine lets that be asked for.
     let is_cold = Command::new("sync").status().is_ok_and(|s| s.success())

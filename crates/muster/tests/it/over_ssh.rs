@@ -537,6 +537,27 @@ fn a_client_is_asked_safely_and_not_believed() {
 }
 
 #[test]
+fn no_more_clients_run_at_once_than_are_asked_for() {
+    // Each tells how many there are beside it, and waits for others to come.
+    let folder = liar(
+        "d=${0%/*}; : >\"$d/here.$$\"; sleep 0.5; set -- \"$d\"/here.*; echo $# >>\"$d/counts\"; rm \"$d/here.$$\"; exit 255",
+    );
+    let list: String = (0..80).map(|n| format!("ssh://web{n}.example.org\n")).collect();
+    folder.write("list", list);
+    let path = std::env::var_os("PATH").unwrap_or_default().into_string().unwrap();
+    for (words, most) in [(&["--parallel", "3"][..], 3), (&[], 32)] {
+        drop(std::fs::remove_file(folder.at("counts")));
+        let mut command = muster();
+        command.args(["inspect", "--targets", &folder.text("list")]).args(words);
+        let ran = finished(command.env("PATH", format!("{}:{path}", folder.text("")))).is(2);
+        assert!(ran.err.contains("80 of 80"), "{}", ran.err);
+        let counts = std::fs::read_to_string(folder.at("counts")).unwrap();
+        let counts: Vec<usize> = counts.lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!((counts.len(), counts.iter().max()), (80, Some(&most)), "{counts:?}");
+    }
+}
+
+#[test]
 fn sudo_understands_the_line_for_it() {
     if !std::path::Path::new("/usr/sbin/visudo").is_file() {
         not_run("sudo");
