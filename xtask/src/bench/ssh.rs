@@ -24,23 +24,8 @@ const TARGETS: usize = 200;
 
 /// What the script needs on a server.
 const TOOLS: [&str; 17] = [
-    "sh",
-    "id",
-    "printf",
-    "readlink",
-    "sed",
-    "sort",
-    "uniq",
-    "grep",
-    "xargs",
-    "ls",
-    "tr",
-    "find",
-    "wc",
-    "cat",
-    "tar",
-    "sha256sum",
-    "true",
+    "sh", "id", "printf", "readlink", "sed", "sort", "uniq", "grep", "xargs", "ls", "tr", "find",
+    "wc", "cat", "tar", "openssl", "true",
 ];
 
 /// Makes the server and becomes its sshd, as its first process.

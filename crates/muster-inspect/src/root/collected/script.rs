@@ -126,10 +126,15 @@ fn filled(line: &str) -> String {
     ends.extend(beside().map(expression).chain(named));
     ends.sort_unstable();
     ends.dedup();
-    let find = pruned().map(|p| format!("-path \"{}\"", abbreviated(p))).collect::<Vec<_>>();
+    // What may lie anywhere costs the most to compare: one pattern keeps the others from most names.
+    let paths = |is_anywhere: bool| {
+        let these = pruned().filter(|p| p.starts_with('*') == is_anywhere);
+        these.map(|p| format!("-path \"{}\"", abbreviated(p))).collect::<Vec<_>>().join(" -o ")
+    };
+    let find = format!("{} -o -path \"*/.*\" \"(\" {} \")\"", paths(false), paths(true));
     line.replace("@LOCAL@", &or(entered().map(|name| format!("\"{name} \"*")).collect()))
         .replace("@UNDER@", &or(pruned().map(|p| format!("{}/*", abbreviated(p))).collect()))
-        .replace("@PRUNED@", &find.join(" -o "))
+        .replace("@PRUNED@", &find)
         .replace("@ENDS@", &format!("/({})$", or(ends)))
         .replace("@BESIDE@", &or(beside().map(|name| format!("*/{name}")).collect()))
 }
@@ -211,6 +216,11 @@ mod tests {
         let script = script();
         assert!(!script.contains(['\'', '\n']), "{script}");
         assert!(script.is_ascii());
+        let mut anywhere = PRUNED.iter().chain(&PRUNED_AND_NAMED).filter(|p| p.starts_with('*'));
+        assert!(
+            anywhere.all(|p| p.starts_with("*/.")),
+            "find compares them with names that have a dot"
+        );
         // sudo takes several spaces for one.
         assert!(!script.contains("  "), "{script}");
         // Old servers read no longer line of authorized_keys.
