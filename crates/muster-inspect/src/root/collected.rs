@@ -154,7 +154,7 @@ impl Named {
         let mut named = Self::default();
         for line in lines.split(|b| *b == b'\n').take_while(|line| *line != b"p") {
             let Ok(line) = std::str::from_utf8(line) else { continue };
-            if let Some((digest, path)) = line.strip_prefix("h ").and_then(|l| l.split_once("  "))
+            if let Some((digest, path)) = line.strip_prefix("h ").and_then(|l| l.split_once(' '))
                 && is_digest(digest)
                 && is_index(path)
                 && named.indices.len() < MAX_INDICES
@@ -693,14 +693,14 @@ mod tests {
     #[test]
     fn an_index_is_named_by_a_plain_path_and_a_digest() {
         let digest = "0123456789abcdef".repeat(4);
-        let line = |path: &str| format!("h {digest}  {path}\n");
+        let line = |path: &str| format!("h {digest} {path}\n");
         let lines = [
             line("/var/lib/apt/lists/a_Packages"),
             line("/var/lib/apt/lists/../../../etc/shadow"),
             line("/var/lib/apt/lists/a b"),
             line("/var/lib/apt/lists/"),
             line("/etc/shadow"),
-            "h 0123  /var/lib/apt/lists/b\n".to_owned(),
+            "h 0123 /var/lib/apt/lists/b\n".to_owned(),
             "f /var/lib/apt/lists/a_InRelease\nf /etc/InRelease\n".to_owned(),
             "p\n".to_owned(),
             line("/var/lib/apt/lists/behind"),

@@ -202,6 +202,20 @@ fn an_index_travels_once() {
 }
 
 #[test]
+fn sha256sum_is_enough() {
+    let Some(archive) = Archive::new() else { return };
+    let newer = index("9:1");
+    let without = "sh -c \"$(echo \"$SSH_ORIGINAL_COMMAND\" | sed 's/command -v openssl/false/')\"";
+    let server = archive.server(&archive.release(&newer), &newer, Some(without));
+    let cache = archive.folder.at("cache");
+    for trips in [2, 1] {
+        let (answer, taken) = server.ask("", Some(&cache));
+        same(&answer, &server.sshd.local());
+        assert_eq!(taken, trips);
+    }
+}
+
+#[test]
 fn what_nobody_signed_serves_one_server() {
     let Some(archive) = Archive::new() else { return };
     let newer = index("9:1");

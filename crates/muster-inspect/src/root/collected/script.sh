@@ -186,11 +186,11 @@ F=$(o "$Q" | grep -v -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" -e "/
 # Indices go by their digests, where these can be told (openssl is several times as fast); what is wanted is asked for by a second question.
 D=sha256sum
 if command -v openssl >/dev/null; then D="openssl dgst -sha256 -r"; fi
-H=$(o "$A" | sed -n -e "/Release$/d" -e "/Release.gpg$/d" -e "s,^[fc] \(/var/lib/apt/lists/[A-Za-z0-9._%+:~=@-]*\)$,\1,p" | sort -u | xargs $D /dev/null | sed -n -e "s,^[0-9a-f]* ./var/,h &,p")
+H=$(o "$A" | sed -n -e "/Release$/d" -e "/Release.gpg$/d" -e "s,^[fc] \(/var/lib/apt/lists/[A-Za-z0-9._%+:~=@-]*\)$,\1,p" | sort -u | xargs $D /dev/null | sed -n -e "s,^\([0-9a-f]*\) [ *]/var/,h \1 /var/,p")
 A=$H$N$A${N}p$N$P$N$Q$N$L$N$M$N$E$N$F
 printf "\nmuster answers 1 %s\n%s\n" "${#A}" "$A"
 C=$(o "$A" | sed -n -e "/^p$/q" -e "s,^[flc] /,./,p" | sort -u)
-H=$(o "$H" | sed -n -e "s,^h [0-9a-f]* ./,./,p")
+H=$(o "$H" | sed -n -e "s,^h [0-9a-f]* /,./,p")
 C=$(o "$C" "$H" "$H" | sort | uniq -u)
 case $(tar --version) in
 *GNU*) o "$C" | tar -c --no-unquote -f - -T -;;
