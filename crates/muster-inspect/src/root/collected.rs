@@ -40,6 +40,9 @@ const END: &[u8] = b"\nmuster has answered 1 ";
 /// What obstacles call the answer itself.
 const ANSWER: &str = "the answer over SSH";
 
+/// Why a file was left where it is: script.sh has the limits.
+const TOO_LARGE: &str = "is larger than what is brought over SSH (4 MiB, of databases of packages and of .war files 256 MiB); inspect on the spot";
+
 /// Returns the line of `authorized_keys` that lets a key do this and nothing else.
 pub fn key_line(key: &str, sudo: bool) -> String {
     let command = command(sudo).replace('"', "\\\"");
@@ -228,6 +231,8 @@ enum Node {
     File,
     /// A file that may not be read.
     Refused,
+    /// A file that is too large to be brought.
+    Large,
     /// A name, without what the file says.
     Name,
     Link,
@@ -327,6 +332,7 @@ impl Collected {
             b"f " => (Node::File, false),
             b"c " => (Node::File, true),
             b"r " => (Node::Refused, true),
+            b"b " => (Node::Large, false),
             b"n " => (Node::Name, false),
             b"s " => (Node::Special, false),
             b"l " => {
@@ -424,6 +430,7 @@ impl Collected {
         let kind = match self.nodes.get(name) {
             Some(Node::Directory | Node::Closed) => EntryKind::Directory,
             Some(Node::Special) => EntryKind::Special,
+            Some(Node::Large) => return Reading::Unknown(obstacle(name, TOO_LARGE)),
             _ => return Reading::Absent,
         };
         Reading::Found(Look { kind, user: 0, modified: None })
@@ -511,6 +518,7 @@ impl Root for Collected {
                 there => there,
             },
             Some(Node::Refused) => Reading::Unknown(needs_root(&name)),
+            Some(Node::Large) => Reading::Unknown(obstacle(path, TOO_LARGE)),
             Some(Node::Directory | Node::Closed) => Reading::Unknown(no_file(path, "a directory")),
             Some(Node::Special) => Reading::Unknown(no_file(path, "a device, a FIFO or a socket")),
             Some(Node::Name | Node::Link) => {
@@ -531,7 +539,7 @@ impl Root for Collected {
         } else {
             below(self.nodes.range(prefix.clone()..), &prefix, |node| match node {
                 Node::Directory | Node::Closed => EntryKind::Directory,
-                Node::File | Node::Refused | Node::Name => EntryKind::File,
+                Node::File | Node::Refused | Node::Large | Node::Name => EntryKind::File,
                 Node::Link => EntryKind::Link,
                 Node::Special => EntryKind::Special,
             })

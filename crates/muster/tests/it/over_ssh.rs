@@ -336,6 +336,28 @@ fn every_shell_tells_the_same() {
 }
 
 #[test]
+fn a_file_that_is_too_large_is_named_and_stays_there() {
+    if !may_make_namespaces() {
+        return not_run("root, namespaces and busybox");
+    }
+    let large = r#"mkdir -p "$root/opt/large/wp-includes" "$root/home/some one/wiki/inc"
+truncate -s 20G "$root/opt/large/wp-includes/version.php" "$root/home/some one/wiki/VERSION" "$root/opt/jenkins.war"
+"#;
+    let script = SERVER.replace("ip link set lo up\n", &format!("{large}ip link set lo up\n"));
+    for shell in ["sh", "busybox sh"] {
+        let forced = format!("exec {shell} -c \"$SSH_ORIGINAL_COMMAND\"");
+        let alone = Alone { root: Folder::new(), script: script.clone() };
+        let sshd = Sshd::start_with(Some(&forced), None, Some(alone)).unwrap();
+        let ran = sshd.inspect(&["--format", "json", "--all"]);
+        let unknown = learned(&ran)["unknown"].to_string();
+        for path in ["/opt/large/wp-includes/version.php", "/opt/jenkins.war"] {
+            assert!(unknown.contains(&format!("{path}\",\"why\":\"is larger")), "{unknown}");
+        }
+        assert!(learned(&ran).to_string().contains("/srv/www/blog"));
+    }
+}
+
+#[test]
 fn noise_around_the_answer_is_no_part_of_it() {
     let noise = "printf 'Welcome!\\nmuster answers 1 5\\nmuster has answered 1 5\\n'; seq 3000; sh -c \"$SSH_ORIGINAL_COMMAND\"; echo logout; echo >&2 bye";
     let Some(sshd) = Sshd::start(Some(noise)) else { return };

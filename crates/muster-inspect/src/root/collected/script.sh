@@ -179,19 +179,22 @@ Q=$(
 @PROC@
 } | sort -u
 )
-L=$(o "$P" "$Q" | grep -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" | xargs ls -ldn 2>&1 | grep -v "/fd/[0-9]* -> [^s]")
+K="-e /exe$ -e /root$ -e /cwd$ -e /fd/ -e /ns/"
+L=$(o "$P" "$Q" | grep $K | xargs ls -ldn 2>&1 | grep -v "/fd/[0-9]* -> [^s]")
 M=$(o "$Q" | grep -e "/maps$" | xargs grep -aHs -e "(deleted)" -e "^[^ ]* ..x" /dev/null)
 E=$(tr "\000" "\n" < /proc/1/environ | sed -n -e "s,^container=,/proc/1/environ:&,p")
-F=$(o "$Q" | grep -v -e "/exe$" -e "/root$" -e "/cwd$" -e "/fd/" -e "/ns/" -e "/maps$" -e "/environ$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
+F=$(o "$Q" | grep -v $K -e "/maps$" -e "/environ$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
 # Indices go by their digests, where these can be told (openssl is several times as fast); what is wanted is asked for by a second question.
 D=sha256sum
 if command -v openssl >/dev/null; then D="openssl dgst -sha256 -r"; fi
 H=$(o "$A" | sed -n -e "/Release$/d" -e "/Release.gpg$/d" -e "s,^[fc] \(/var/lib/apt/lists/[A-Za-z0-9._%+:~=@-]*\)$,\1,p" | sort -u | xargs $D /dev/null | sed -n -e "s,^\([0-9a-f]*\) [ *]/var/,h \1 /var/,p")
-A=$H$N$A${N}p$N$P$N$Q$N$L$N$M$N$E$N$F
+# What is far larger than anything that is read stays there: anyone can name a file of theirs like a part of an application.
+B=$(o "$A" | sed -n -e "s,^[fc] /,./,p" | sort -u | tr "\n" "\000" | xargs -0 sh -c "find \"\$@\" -prune \\( -size +524288 -o -size +8192 ! -path \\*/lib/\\* ! -path \\*/rpm/\\* ! -name \\*.war \\) -print" sh)
+A=$(o "$B" | sed -n -e "s,^\./,b /,p")$N$H$N$A${N}p$N$P$N$Q$N$L$N$M$N$E$N$F
 printf "\nmuster answers 1 %s\n%s\n" "${#A}" "$A"
 C=$(o "$A" | sed -n -e "/^p$/q" -e "s,^[flc] /,./,p" | sort -u)
 H=$(o "$H" | sed -n -e "s,^h [0-9a-f]* /,./,p")
-C=$(o "$C" "$H" "$H" | sort | uniq -u)
+C=$(o "$C" "$H" "$H" "$B" "$B" | sort | uniq -u)
 case $(tar --version) in
 *GNU*) o "$C" | tar -c --no-unquote -f - -T -;;
 *) set -f; IFS=$N; tar -c -f - $C;;
