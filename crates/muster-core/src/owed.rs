@@ -436,8 +436,11 @@ pub fn is_third_party(package: &Package, facts: &Facts) -> bool {
 /// It is built from a later release, whose fixes have other versions than those of this one: by the order of versions it
 /// would be mended for ever. The distributors' advisories do not speak of backports.
 fn is_backport(package: &Package) -> bool {
-    let after = package.version.split("~bpo").nth(1);
-    after.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    // Few versions have a tilde, and one character is found faster than a word.
+    let mut words = package.version.split('~').skip(1);
+    words.any(|word| {
+        word.strip_prefix("bpo").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    })
 }
 
 #[cfg(test)]

@@ -253,9 +253,11 @@ impl<'j, 'a> Judging<'j, 'a> {
         let section = self.section;
         let versions = section.versions(listed);
         let place = Place::of(self.server.database, &versions, version);
+        let module = module.filter(|label| !label.is_empty());
+        let is_modular = module.is_some() || version.contains(".module");
         let applies = |group: &Group| {
             is_fips_channel(group.channel) == place.fips
-                && is_of_module(section.module_of(group), module, version)
+                && is_of_module(section.module_of(group), module, is_modular)
         };
         let groups: Vec<Group> = section.groups(listed).filter(applies).collect();
         if groups.iter().all(|group| Some(group.channel) == groups.first().map(|g| g.channel)) {
@@ -620,17 +622,15 @@ fn is_fips_channel(channel: Channel) -> bool {
 }
 
 /// Tells whether a statement about a module stream speaks of the installed package: streams are products of their own.
-fn is_of_module(stated: Option<&str>, label: Option<&str>, version: &str) -> bool {
-    let label = label.filter(|l| !l.is_empty());
-    let modular = label.is_some() || version.contains(".module");
+fn is_of_module(stated: Option<&str>, label: Option<&str>, is_modular: bool) -> bool {
     match stated {
-        None => !modular,
-        Some("?") => modular,
+        None => !is_modular,
+        Some("?") => is_modular,
         Some(stream) => match label {
             Some(label) => label
                 .strip_prefix(stream)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(':')),
-            None => modular,
+            None => is_modular,
         },
     }
 }
