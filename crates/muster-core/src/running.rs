@@ -3,6 +3,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +139,36 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// Tells from where a single address can be reached (RFC 1918, 4193, 6598, 3927, 4291; for documentation: RFC 5737, 3849, 9637).
+    pub fn of(address: IpAddr) -> Self {
+        // `::ffff:127.0.0.1` is an address of IPv4.
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return Self::Loopback;
+        }
+        let private = match address {
+            IpAddr::V4(a) => {
+                let [first, second, ..] = a.octets();
+                a.is_private()
+                    || a.is_link_local()
+                    || a.is_documentation()
+                    || a.is_multicast()
+                    || a.is_broadcast()
+                    || (first == 100 && (64..128).contains(&second))
+                    || (first == 198 && (18..20).contains(&second))
+            }
+            IpAddr::V6(a) => {
+                let [first, second, ..] = a.segments();
+                a.is_unique_local()
+                    || a.is_unicast_link_local()
+                    || a.is_multicast()
+                    || (first == 0x2001 && second == 0xdb8)
+                    || (first == 0x3fff && second < 0x1000)
+            }
+        };
+        if private { Self::Private } else { Self::Public }
+    }
+
     /// Returns its word in reports.
     pub const fn name(self) -> &'static str {
         match self {

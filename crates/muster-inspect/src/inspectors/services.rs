@@ -430,7 +430,7 @@ impl Service {
 
 fn reach(address: &str) -> Reach {
     match address.parse::<std::net::IpAddr>() {
-        Ok(address) if !address.is_unspecified() => super::sockets::reach_of(address),
+        Ok(address) if !address.is_unspecified() => Reach::of(address),
         Ok(_) => Reach::Public,
         Err(_) if address == "localhost" => Reach::Loopback,
         Err(_) => Reach::Public,

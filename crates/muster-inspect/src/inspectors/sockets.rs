@@ -247,38 +247,10 @@ fn sixth(line: &str) -> Option<IpAddr> {
 /// own, and where those are not known, from anywhere.
 fn reach(address: IpAddr, own: &[IpAddr]) -> Reach {
     if !address.is_unspecified() {
-        return reach_of(address);
+        return Reach::of(address);
     }
     let same_kind = |own: &&IpAddr| address.is_ipv6() || own.is_ipv4();
-    own.iter().filter(same_kind).map(|a| reach_of(*a)).max().unwrap_or(Reach::Public)
-}
-
-/// Tells from where a single address can be reached (RFC 1918, 4193, 6598, 3927, 4291; for documentation: RFC 5737, 3849, 9637).
-pub(crate) fn reach_of(address: IpAddr) -> Reach {
-    if address.is_loopback() {
-        return Reach::Loopback;
-    }
-    let private = match address {
-        IpAddr::V4(a) => {
-            let [first, second, ..] = a.octets();
-            a.is_private()
-                || a.is_link_local()
-                || a.is_documentation()
-                || a.is_multicast()
-                || a.is_broadcast()
-                || (first == 100 && (64..128).contains(&second))
-                || (first == 198 && (18..20).contains(&second))
-        }
-        IpAddr::V6(a) => {
-            let [first, second, ..] = a.segments();
-            a.is_unique_local()
-                || a.is_unicast_link_local()
-                || a.is_multicast()
-                || (first == 0x2001 && second == 0xdb8)
-                || (first == 0x3fff && second < 0x1000)
-        }
-    };
-    if private { Reach::Private } else { Reach::Public }
+    own.iter().filter(same_kind).map(|a| Reach::of(*a)).max().unwrap_or(Reach::Public)
 }
 
 #[cfg(test)]
