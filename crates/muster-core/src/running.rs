@@ -55,15 +55,21 @@ pub struct Mapped {
     pub pids: Vec<u32>,
 }
 
-/// What the configuration of a service says of how it speaks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What the configuration of a service says of one place where it listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configured {
     /// The name of its program.
     pub program: String,
     /// What it speaks.
     pub protocol: String,
-    /// Whether its configuration lets anybody speak in clear, or unknown.
-    pub in_clear: bool,
+    /// How it is reached.
+    pub transport: Transport,
+    /// The address, or a name of one.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// Whether its configuration lets anybody speak in clear, or without saying who it is; where that can be known.
+    pub in_clear: Option<bool>,
     /// The file that says so, and its word.
     pub evidence: String,
 }

@@ -2,21 +2,30 @@
 //! SNMP by communities, VNC, and stores that ask nobody who it is (Redis, memcached, MongoDB).
 //!
 //! Each program's own manual page says what its file means (vsftpd.conf(5), snmpd.conf(5), slapd.conf(5), redis.conf …).
-//! On a running system a listener is judged by it where the program that holds it is known; elsewhere the units, scripts
-//! and lines of inetd that are switched on tell what would listen. A service counts as switched on by its link below
-//! `/etc/systemd/system`, in `rc?.d` or in `runlevels`; presets and what a generator would make are not looked into. Includes in
-//! other folders than the usual ones, and options on command lines, are not seen. Where nothing is said, the program's own default holds.
+//! On a running system a listener is judged by the place that such a file names; one at another place runs by another file, and
+//! is unknown. Elsewhere the units, scripts and lines of inetd that are switched on tell what would listen (SSH and web servers
+//! as well). A service counts as switched on by its link below `/etc/systemd/system`, in `rc?.d` or in `runlevels`, unless it is
+//! masked; presets, what a generator would make, and units of one's own making are not looked into. Includes in other folders than
+//! the usual ones, and options on command lines, are not seen. Where nothing is said, the program's own default holds.
 
+mod files;
+mod inetd;
+mod known;
 mod manner;
+mod units;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use muster_core::fact::{Facts, Obstacle, Reading};
 use muster_core::running::{Configured, Listener, Process, Reach, Transport};
 
 use crate::Inspector;
 use crate::root::Root;
-use manner::{Files, Manner};
+use files::Files;
+use known::{Kind, SERVICES, Service};
+use manner::Manner;
+use units::Units;
 
 /// Reads the configuration of services.
 pub struct Services;
@@ -62,7 +71,20 @@ impl Inspector for Services {
             "/etc/mongodb.conf",
             "/etc/inetd.conf",
             "/etc/xinetd.d/*",
-            "/etc/systemd/system/*.wants/",
+            "/etc/systemd/system/*/",
+            "/etc/default/slapd",
+            "/etc/sysconfig/slapd",
+            "/etc/cyrus.conf",
+            "/etc/xinetd.conf",
+            "/etc/ssh/sshd_config",
+            "/etc/ssh/sshd_config.d/*.conf",
+            "/etc/apache2/ports.conf",
+            "/etc/apache2/apache2.conf",
+            "/etc/httpd/conf/httpd.conf",
+            "/etc/httpd/conf.d/*.conf",
+            "/etc/nginx/nginx.conf",
+            "/etc/nginx/conf.d/*.conf",
+            "/etc/nginx/sites-enabled/*",
             "/etc/rc2.d/",
             "/etc/rc3.d/",
             "/etc/rc5.d/",
@@ -77,31 +99,49 @@ impl Inspector for Services {
     }
 
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
-        let mut files = Files::new(root);
-        let manners: Vec<(&Service, Manner)> =
-            SERVICES.iter().map(|service| (service, (service.manner)(&mut files))).collect();
-        let super_server = inetd(&mut files);
-        facts.obstacles.append(&mut files.obstacles);
+        let mut files = Files::new(root, facts);
+        let manners: Vec<(&Service, Vec<Manner>)> = SERVICES
+            .iter()
+            .map(|service| {
+                let mut manners = (service.manner)(&mut files);
+                // Where a file of the service is hidden, nothing is claimed: an obstacle says that it is not known.
+                if files.take_hidden() && service.kind == Kind::ByFile {
+                    manners.iter_mut().for_each(|manner| manner.in_clear = None);
+                }
+                (service, manners)
+            })
+            .collect();
+        let started = inetd::started(&mut files);
+        let mut obstacles = files.obstacles;
         if root.running() {
-            facts.running.configured = manners.into_iter().map(|(s, m)| s.configured(m)).collect();
-            facts.running.configured.extend(super_server.into_iter().map(|line| Configured {
-                program: "inetd".into(),
-                protocol: line.protocol.into(),
-                in_clear: true,
-                evidence: line.evidence,
-            }));
+            let judged = manners.iter().filter(|(service, _)| service.kind != Kind::Listed);
+            facts.running.configured = judged
+                .flat_map(|(service, manners)| manners.iter().flat_map(|m| configured(service, m)))
+                .chain(started.iter().map(inetd::Started::configured))
+                .collect();
+            facts.obstacles.append(&mut obstacles);
             return;
         }
-        let on = switched_on(root);
-        let mut listeners: Vec<Listener> = manners
-            .iter()
-            .flat_map(|(service, manner)| service.would_listen(manner, &on, facts))
-            .collect();
-        listeners.extend(super_server.into_iter().map(Line::listener));
+        let units = Units::of(root);
+        let mut listeners = Vec::new();
+        for (service, manners) in &manners {
+            would_listen(service, manners, &units, facts, &mut listeners, &mut obstacles);
+        }
+        // What no starter would start does not listen.
+        let starts = |by_xinetd: bool| {
+            let mut starters =
+                inetd::STARTERS.into_iter().filter(|s| (*s == "xinetd") == by_xinetd);
+            starters.any(|starter| units.is_on(starter))
+        };
+        for line in started.iter().filter(|line| starts(line.by_xinetd)) {
+            let evidence = line.configured();
+            listeners.push(listener(&evidence, line.program.clone(), None, None));
+        }
         in_order(&mut listeners);
         if !listeners.is_empty() {
             facts.running.listeners = Reading::Found(listeners);
         }
+        facts.obstacles.append(&mut obstacles);
     }
 }
 
@@ -115,321 +155,121 @@ fn place(l: &Listener) -> (Transport, u16, &str, Option<u32>) {
     (l.transport, l.port, &l.address, l.pid)
 }
 
-/// A service that is known.
-struct Service {
-    protocol: &'static str,
-    transport: Transport,
-    /// Its ports; of a program that speaks nothing else, any.
-    ports: &'static [u16],
-    /// Whether the program speaks nothing else.
-    alone: bool,
-    programs: &'static [&'static str],
-    /// Its units or scripts.
-    units: &'static [&'static str],
-    packages: &'static [&'static str],
-    manner: fn(&mut Files<'_>) -> Manner,
+/// Returns the places of a service that a manner of it names.
+fn configured(service: &Service, manner: &Manner) -> Vec<Configured> {
+    let any = [String::from("0.0.0.0")];
+    let addresses = if manner.addresses.is_empty() { &any[..] } else { &manner.addresses };
+    let port = manner.port.or_else(|| service.ports.first().copied()).unwrap_or(0);
+    let at = |address: &String| Configured {
+        program: service.key().into(),
+        protocol: service.protocol.into(),
+        transport: manner.transport.unwrap_or(service.transport),
+        address: address.clone(),
+        port,
+        in_clear: manner.in_clear,
+        evidence: manner.evidence.clone(),
+    };
+    addresses.iter().map(at).collect()
 }
 
-const SERVICES: &[Service] = &[
-    Service {
-        protocol: "ftp",
-        transport: Transport::Tcp,
-        ports: &[21],
-        alone: true,
-        programs: &["vsftpd"],
-        units: &["vsftpd"],
-        packages: &["vsftpd"],
-        manner: manner::vsftpd,
-    },
-    Service {
-        protocol: "ftp",
-        transport: Transport::Tcp,
-        ports: &[21],
-        alone: true,
-        programs: &["proftpd"],
-        units: &["proftpd"],
-        packages: &["proftpd", "proftpd-core", "proftpd-basic"],
-        manner: manner::proftpd,
-    },
-    Service {
-        protocol: "ftp",
-        transport: Transport::Tcp,
-        ports: &[21],
-        alone: true,
-        programs: &["pure-ftpd", "pure-ftpd-mysql", "pure-ftpd-ldap", "pure-ftpd-postgresql"],
-        units: &["pure-ftpd"],
-        packages: &["pure-ftpd", "pure-ftpd-mysql", "pure-ftpd-ldap"],
-        manner: manner::pure_ftpd,
-    },
-    Service {
-        protocol: "ftp",
-        transport: Transport::Tcp,
-        ports: &[21],
-        alone: true,
-        programs: &["ftpd", "in.ftpd", "wu-ftpd", "tnftpd", "bftpd", "ftpd-ssl"],
-        units: &["wu-ftpd", "tnftpd", "bftpd"],
-        packages: &["wu-ftpd", "tnftpd", "bftpd"],
-        manner: manner::plain,
-    },
-    Service {
-        protocol: "telnet",
-        transport: Transport::Tcp,
-        ports: &[23],
-        alone: true,
-        programs: &["telnetd", "in.telnetd", "utelnetd"],
-        units: &["telnet", "telnetd"],
-        packages: &["telnetd", "telnet-server", "inetutils-telnetd", "busybox-extras"],
-        manner: manner::plain,
-    },
-    Service {
-        protocol: "rsh",
-        transport: Transport::Tcp,
-        ports: &[514],
-        alone: true,
-        programs: &["rshd", "in.rshd"],
-        units: &["rsh"],
-        packages: &["rsh-server", "rsh-redone-server"],
-        manner: manner::plain,
-    },
-    Service {
-        protocol: "rlogin",
-        transport: Transport::Tcp,
-        ports: &[513],
-        alone: true,
-        programs: &["rlogind", "in.rlogind"],
-        units: &["rlogin"],
-        packages: &["rsh-server", "rsh-redone-server"],
-        manner: manner::plain,
-    },
-    Service {
-        protocol: "rexec",
-        transport: Transport::Tcp,
-        ports: &[512],
-        alone: true,
-        programs: &["rexecd", "in.rexecd"],
-        units: &["rexec"],
-        packages: &["rsh-server"],
-        manner: manner::plain,
-    },
-    Service {
-        protocol: "tftp",
-        transport: Transport::Udp,
-        ports: &[69],
-        alone: false,
-        programs: &["in.tftpd", "tftpd", "atftpd", "dnsmasq", "utftpd"],
-        units: &["tftpd-hpa", "tftp", "atftpd", "in.tftpd"],
-        packages: &["tftpd-hpa", "tftp-server", "atftpd", "tftp-hpa"],
-        manner: manner::tftp,
-    },
-    Service {
-        protocol: "pop3",
-        transport: Transport::Tcp,
-        ports: &[110],
-        alone: false,
-        programs: &["dovecot", "pop3-login"],
-        units: &["dovecot"],
-        packages: &["dovecot-pop3d", "dovecot"],
-        manner: manner::dovecot_pop3,
-    },
-    Service {
-        protocol: "imap",
-        transport: Transport::Tcp,
-        ports: &[143],
-        alone: false,
-        programs: &["dovecot", "imap-login"],
-        units: &["dovecot"],
-        packages: &["dovecot-imapd", "dovecot"],
-        manner: manner::dovecot_imap,
-    },
-    Service {
-        protocol: "pop3",
-        transport: Transport::Tcp,
-        ports: &[110],
-        alone: false,
-        programs: &["cyrmaster", "cyrus-master", "pop3d"],
-        units: &["cyrus-imapd"],
-        packages: &["cyrus-pop3d", "cyrus-imapd"],
-        manner: manner::cyrus,
-    },
-    Service {
-        protocol: "imap",
-        transport: Transport::Tcp,
-        ports: &[143],
-        alone: false,
-        programs: &["cyrmaster", "cyrus-master", "imapd"],
-        units: &["cyrus-imapd"],
-        packages: &["cyrus-imapd"],
-        manner: manner::cyrus,
-    },
-    Service {
-        protocol: "pop3",
-        transport: Transport::Tcp,
-        ports: &[110],
-        alone: false,
-        programs: &["couriertcpd"],
-        units: &["courier-pop"],
-        packages: &["courier-pop"],
-        manner: manner::courier_pop,
-    },
-    Service {
-        protocol: "imap",
-        transport: Transport::Tcp,
-        ports: &[143],
-        alone: false,
-        programs: &["couriertcpd"],
-        units: &["courier-imap"],
-        packages: &["courier-imap"],
-        manner: manner::courier_imap,
-    },
-    Service {
-        protocol: "pop3",
-        transport: Transport::Tcp,
-        ports: &[110],
-        alone: false,
-        programs: &["popa3d", "in.qpopper", "qpopper", "ipop3d"],
-        units: &["popa3d"],
-        packages: &["popa3d"],
-        manner: manner::plain,
-    },
-    Service {
-        protocol: "ldap",
-        transport: Transport::Tcp,
-        ports: &[389],
-        alone: false,
-        programs: &["slapd"],
-        units: &["slapd"],
-        packages: &["slapd", "openldap-servers", "openldap"],
-        manner: manner::slapd,
-    },
-    Service {
-        protocol: "ldap",
-        transport: Transport::Tcp,
-        ports: &[389],
-        alone: false,
-        programs: &["ns-slapd"],
-        units: &["dirsrv", "dirsrv@"],
-        packages: &["389-ds-base"],
-        manner: manner::directory_server,
-    },
-    Service {
-        protocol: "snmp-v2c",
-        transport: Transport::Udp,
-        ports: &[161],
-        alone: true,
-        programs: &["snmpd"],
-        units: &["snmpd"],
-        packages: &["snmpd", "net-snmp"],
-        manner: manner::snmpd,
-    },
-    Service {
-        protocol: "vnc",
-        transport: Transport::Tcp,
-        ports: &[5900, 5901, 5902, 5903, 5904, 5905, 5906, 5907, 5908, 5909],
-        alone: false,
-        programs: &[
-            "Xvnc",
-            "Xtigervnc",
-            "Xtightvnc",
-            "Xrealvnc",
-            "Xvnc4",
-            "x11vnc",
-            "x0vncserver",
-            "X0tigervnc",
-            "vino-server",
-            "krfb",
-            "wayvnc",
-        ],
-        units: &["vncserver", "vncserver@", "tigervncserver@", "x11vnc"],
-        packages: &["tigervnc-standalone-server", "tightvncserver", "tigervnc-server", "x11vnc"],
-        manner: manner::vnc,
-    },
-    Service {
-        protocol: "redis",
-        transport: Transport::Tcp,
-        ports: &[6379],
-        alone: true,
-        programs: &["redis-server", "valkey-server", "keydb-server"],
-        units: &["redis", "redis-server", "valkey", "valkey-server", "keydb-server"],
-        packages: &["redis", "redis-server", "valkey", "valkey-server", "keydb-server"],
-        manner: manner::redis,
-    },
-    Service {
-        protocol: "memcached",
-        transport: Transport::Tcp,
-        ports: &[11211],
-        alone: true,
-        programs: &["memcached"],
-        units: &["memcached"],
-        packages: &["memcached"],
-        manner: manner::memcached,
-    },
-    Service {
-        protocol: "mongodb",
-        transport: Transport::Tcp,
-        ports: &[27017],
-        alone: true,
-        programs: &["mongod"],
-        units: &["mongod", "mongodb"],
-        packages: &["mongodb-server", "mongodb-org-server", "mongodb"],
-        manner: manner::mongod,
-    },
-];
-
-/// What inetd and its kin start, by the names of `/etc/services`: (name, port, protocol).
-const INETD: [(&str, u16, &str); 10] = [
-    ("ftp", 21, "ftp"),
-    ("telnet", 23, "telnet"),
-    ("shell", 514, "rsh"),
-    ("login", 513, "rlogin"),
-    ("exec", 512, "rexec"),
-    ("tftp", 69, "tftp"),
-    ("pop3", 110, "pop3"),
-    ("pop-3", 110, "pop3"),
-    ("imap", 143, "imap"),
-    ("imap2", 143, "imap"),
-];
-
-impl Service {
-    fn key(&self) -> &'static str {
-        self.programs.first().copied().unwrap_or(self.protocol)
-    }
-
-    fn configured(&self, manner: Manner) -> Configured {
-        Configured {
-            program: self.key().into(),
-            protocol: self.protocol.into(),
-            in_clear: manner.in_clear,
-            evidence: manner.evidence,
+/// Says where a service would listen, if it is installed and switched on.
+fn would_listen(
+    service: &Service,
+    manners: &[Manner],
+    units: &Units,
+    facts: &Facts,
+    listeners: &mut Vec<Listener>,
+    obstacles: &mut Vec<Obstacle>,
+) {
+    let package =
+        service.packages.iter().find(|name| facts.packages.iter().any(|p| p.name == **name));
+    let Some(package) = package else { return };
+    for unit in service.units {
+        let template = format!("{unit}@");
+        let of_template = units.instances(&template).map(|instance| (template.as_str(), instance));
+        let own = units.instances(unit).map(|instance| (*unit, instance));
+        for (unit, instance) in own.chain(of_template) {
+            let unknown = |why: &str| Obstacle::new(format!("{unit}{instance}"), why);
+            if units.is_changed(unit) {
+                obstacles.push(unknown(
+                    "is switched on, and a .socket.d of its own changes where it listens: that is not known",
+                ));
+                continue;
+            }
+            // `vncserver@:1` is display 1.
+            let display = instance.strip_prefix(':').and_then(|n| n.parse::<u16>().ok());
+            if service.protocol == "vnc" && unit.ends_with('@') {
+                obstacles.push(unknown(
+                    "is switched on; whether it listens beyond the server itself, and demands TLS, is in no file that is read",
+                ));
+            }
+            let of_it = of_instance(service, manners, unit, instance);
+            if of_it.is_empty() && !manners.is_empty() {
+                obstacles.push(unknown(
+                    "is switched on; by which file it runs, and whether it speaks in clear, is not known",
+                ));
+            }
+            for manner in of_it {
+                let mut manner = manner.clone();
+                manner.port = manner.port.or(display.and_then(|n| 5900_u16.checked_add(n)));
+                let unit = format!("{unit}{instance}");
+                let places = configured(service, &manner);
+                listeners.extend(places.iter().map(|place| {
+                    listener(
+                        place,
+                        service.key().into(),
+                        Some(unit.clone()),
+                        Some((*package).to_owned()),
+                    )
+                }));
+            }
         }
     }
+}
 
-    /// Tells what would listen, where the service is installed and switched on.
-    fn would_listen(&self, manner: &Manner, on: &BTreeSet<String>, facts: &Facts) -> Vec<Listener> {
-        let unit = self.units.iter().find(|unit| on.contains(**unit));
-        let package =
-            self.packages.iter().find(|name| facts.packages.iter().any(|p| p.name == **name));
-        let (Some(unit), Some(package)) = (unit, package) else { return Vec::new() };
-        let any = vec!["0.0.0.0".to_owned()];
-        let addresses = if manner.addresses.is_empty() { &any } else { &manner.addresses };
-        let port = manner.port.or_else(|| self.ports.first().copied()).unwrap_or(0);
-        let listener = |address: &String| Listener {
-            transport: self.transport,
-            address: address.clone(),
-            port,
-            reach: reach(address),
-            cleartext: manner.in_clear.then(|| self.protocol.to_owned()),
-            pid: None,
-            process: Some(self.key().to_owned()),
-            unit: Some((*unit).to_owned()),
-            package: Some((*package).to_owned()),
-            evidence: manner.evidence.clone(),
-        };
-        addresses.iter().map(listener).collect()
+/// Returns how an instance of a unit speaks; the one without a name is the service itself.
+fn of_instance<'m>(
+    service: &Service,
+    manners: &'m [Manner],
+    unit: &str,
+    instance: &str,
+) -> Vec<&'m Manner> {
+    let of = |wanted: Option<&str>| {
+        manners.iter().filter(|m| m.instance.as_deref() == wanted).collect::<Vec<_>>()
+    };
+    let named = of(Some(instance));
+    if !named.is_empty() {
+        return named;
+    }
+    if !instance.is_empty() && !service.units.contains(&unit) {
+        return Vec::new();
+    }
+    let unnamed = of(None);
+    if unnamed.is_empty() { manners.iter().collect() } else { unnamed }
+}
+
+fn listener(
+    place: &Configured,
+    process: String,
+    unit: Option<String>,
+    package: Option<String>,
+) -> Listener {
+    Listener {
+        transport: place.transport,
+        reach: reach(&place.address),
+        address: place.address.clone(),
+        port: place.port,
+        cleartext: (place.in_clear == Some(true)).then(|| place.protocol.clone()),
+        pid: None,
+        process: Some(process),
+        unit,
+        package,
+        evidence: place.evidence.clone(),
     }
 }
 
 fn reach(address: &str) -> Reach {
-    match address.parse::<std::net::IpAddr>() {
+    match address.parse::<IpAddr>() {
         Ok(address) if !address.is_unspecified() => Reach::of(address),
         Ok(_) => Reach::Public,
         Err(_) if address == "localhost" => Reach::Loopback,
@@ -437,146 +277,102 @@ fn reach(address: &str) -> Reach {
     }
 }
 
-/// Says of a listener what it speaks, where its program and port are those of a service that may speak in clear.
-pub(super) fn judge(listener: &mut Listener, holder: Option<&Process>, configured: &[Configured]) {
-    let Some(holder) = holder.filter(|holder| holder.container.is_none()) else { return };
-    let file =
-        holder.executable.as_deref().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    let is = |name: &str| name == file || name == holder.name;
-    let hands_on = ["inetd", "xinetd", "openbsd-inetd", "inetutils-inetd", "rlinetd", "systemd"];
-    if hands_on.into_iter().any(is) {
-        let Some((_, _, protocol)) = INETD.iter().find(|(_, port, _)| *port == listener.port)
-        else {
-            return;
-        };
-        let told = configured.iter().find(|c| c.program == "inetd" && c.protocol == *protocol);
-        listener.cleartext = Some((*protocol).to_owned());
-        listener.evidence = told
-            .map_or_else(|| format!("{}, by its port", listener.evidence), |c| c.evidence.clone());
-        return;
-    }
-    let service = SERVICES.iter().find(|s| {
-        s.transport == listener.transport
-            && s.programs.iter().any(|name| is(name))
-            && (s.alone || s.ports.contains(&listener.port))
-    });
-    let Some(service) = service else { return };
-    let told =
-        configured.iter().find(|c| c.program == service.key() && c.protocol == service.protocol);
-    if told.is_none_or(|told| told.in_clear) {
-        listener.cleartext = Some(service.protocol.to_owned());
-        if let Some(told) = told {
-            listener.evidence.clone_from(&told.evidence);
-        }
-    }
-}
-
-/// A line of inetd, or a file of xinetd.
-struct Line {
-    protocol: &'static str,
-    port: u16,
-    program: String,
-    address: Option<String>,
-    evidence: String,
-}
-
-impl Line {
-    fn listener(self) -> Listener {
-        let address = self.address.unwrap_or_else(|| "0.0.0.0".to_owned());
-        Listener {
-            transport: if self.protocol == "tftp" { Transport::Udp } else { Transport::Tcp },
-            reach: reach(&address),
-            address,
-            port: self.port,
-            cleartext: Some(self.protocol.to_owned()),
-            pid: None,
-            process: Some(self.program),
-            unit: None,
-            package: None,
-            evidence: self.evidence,
-        }
-    }
-}
-
-/// Reads inetd.conf(5) and xinetd.conf(5)'s folder.
-fn inetd(files: &mut Files<'_>) -> Vec<Line> {
-    const CONF: &str = "/etc/inetd.conf";
-    let mut found = Vec::new();
-    let named = |name: &str| INETD.iter().find(|(known, ..)| *known == name);
-    for line in files.text(CONF).unwrap_or_default().lines() {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let Some(first) = fields.first().filter(|f| !f.starts_with('#')) else { continue };
-        // `127.0.0.1:ftp`: an address may stand before the name.
-        let (address, name) = first.rsplit_once(':').map_or((None, *first), |(a, n)| (Some(a), n));
-        let Some((_, port, protocol)) = named(name) else { continue };
-        let program =
-            fields.get(6).filter(|f| !f.ends_with("tcpd")).or(fields.get(5)).unwrap_or(protocol);
-        found.push(Line {
-            protocol,
-            port: *port,
-            program: program.rsplit('/').next().unwrap_or(program).to_owned(),
-            address: address.filter(|a| *a != "*").map(str::to_owned),
-            evidence: format!("{CONF}: {name}"),
-        });
-    }
-    for (path, text) in files.folder("/etc/xinetd.d", "") {
-        let words = |key: &str| {
-            text.lines().find_map(|line| {
-                let (name, value) = line.split_once('=')?;
-                (name.trim() == key).then(|| value.trim().to_owned())
-            })
-        };
-        let name = text.lines().find_map(|line| line.trim().strip_prefix("service ")).unwrap_or("");
-        let Some((_, port, protocol)) = named(name.trim()) else { continue };
-        if words("disable").is_some_and(|value| value == "yes") {
+/// Says of listeners what they speak, where that is known and in clear, and what is not known of them.
+pub(super) fn judge(
+    listeners: &mut [(Listener, Option<&Process>)],
+    configured: &[Configured],
+) -> Vec<Obstacle> {
+    let mut obstacles = Vec::new();
+    // Programs of which one listener is where a file says: the others are for the data of its sessions.
+    let mut settled: BTreeSet<&str> = BTreeSet::new();
+    let mut open = Vec::new();
+    for (listener, holder) in listeners.iter_mut() {
+        let Some(holder) = holder.filter(|holder| holder.container.is_none()) else { continue };
+        if inetd::STARTERS.into_iter().any(|name| is_program(holder, name)) {
+            judge_started(listener, configured);
             continue;
         }
-        let server = words("server").unwrap_or_default();
-        found.push(Line {
-            protocol,
-            port: words("port").and_then(|p| p.parse().ok()).unwrap_or(*port),
-            program: server.rsplit('/').next().unwrap_or(protocol).to_owned(),
-            address: words("bind").or_else(|| words("interface")),
-            evidence: format!("{path}: disable is not yes"),
+        let mine = || {
+            let judged = SERVICES.iter().filter(|s| s.kind != Kind::Listed);
+            judged.filter(|s| s.programs.iter().any(|name| is_program(holder, name)))
+        };
+        let mut fitting = configured.iter().filter(|c| {
+            mine().any(|s| s.key() == c.program && s.protocol == c.protocol)
+                && (c.transport, c.port) == (listener.transport, listener.port)
+                && is_same_place(&c.address, &listener.address)
         });
-    }
-    found
-}
-
-/// Returns the names of the units and scripts that are switched on.
-fn switched_on(root: &dyn Root) -> BTreeSet<String> {
-    let names = |folder: &str| match root.list(folder) {
-        Reading::Found(entries) => entries,
-        Reading::Absent | Reading::Unknown(_) => Vec::new(),
-    };
-    let mut on = BTreeSet::new();
-    for folder in names("/etc/systemd/system").iter().filter(|entry| entry.name.ends_with(".wants"))
-    {
-        for unit in names(&format!("/etc/systemd/system/{}", folder.name)) {
-            let Some(name) = unit.name.rsplit_once('.').map(|(name, _)| name) else { continue };
-            on.insert(name.find('@').map_or(name, |at| name.get(..=at).unwrap_or(name)).to_owned());
-        }
-    }
-    for folder in ["/etc/rc2.d", "/etc/rc3.d", "/etc/rc5.d", "/etc/rc.d/rc3.d", "/etc/rc.d/rc5.d"] {
-        for link in names(folder) {
-            // `S20cron`
-            if link.name.starts_with('S')
-                && let Some(name) = link.name.get(3..)
-            {
-                on.insert(name.to_owned());
+        let first = fitting.clone().next();
+        if let Some(first) = first {
+            let told = fitting.find(|c| c.in_clear == Some(true));
+            if let Some(told) = told {
+                listener.cleartext = Some(told.protocol.clone());
+                listener.evidence.clone_from(&told.evidence);
             }
+            settled.insert(&first.program);
+            continue;
+        }
+        let service = mine().find(|s| {
+            s.alone || (s.transport == listener.transport && s.ports.contains(&listener.port))
+        });
+        match service {
+            Some(service) if service.kind == Kind::Plain => {
+                listener.cleartext = Some(service.protocol.to_owned());
+                let told = configured.iter().find(|c| c.program == service.key());
+                if let Some(told) = told {
+                    listener.evidence.clone_from(&told.evidence);
+                }
+            }
+            Some(service) => open.push((service, &*listener)),
+            None => {}
         }
     }
-    on.extend(names("/etc/runlevels/default").into_iter().map(|entry| entry.name));
-    on
+    for (service, listener) in open {
+        if service.protocol == "ftp" && settled.contains(service.key()) {
+            continue;
+        }
+        let (address, port) = (&listener.address, listener.port);
+        let address = if address.contains(':') { format!("[{address}]") } else { address.clone() };
+        let who = listener.process.as_deref().unwrap_or_else(|| service.key());
+        obstacles.push(Obstacle::new(
+            format!("{who} at {address}:{port}"),
+            format!(
+                "no file that is read says so: it runs by another; whether it answers {} in clear, or to anybody, is not known",
+                service.protocol
+            ),
+        ));
+    }
+    obstacles
 }
 
-/// Notes a file that may say how a service speaks, and could not be read.
-fn unread(path: &str, obstacle: &Obstacle) -> Obstacle {
-    Obstacle::new(
-        path,
-        format!("{}; whether the service speaks in clear is not known", obstacle.why),
-    )
+fn is_program(holder: &Process, name: &str) -> bool {
+    let path = holder.executable.as_deref().unwrap_or_default();
+    path.rsplit('/').next() == Some(name) || holder.name == name
+}
+
+/// Says what a program that starts others would start at a port.
+fn judge_started(listener: &mut Listener, configured: &[Configured]) {
+    let told = configured.iter().find(|c| {
+        c.program == "inetd" && (c.transport, c.port) == (listener.transport, listener.port)
+    });
+    if let Some(told) = told {
+        listener.cleartext = Some(told.protocol.clone());
+        listener.evidence.clone_from(&told.evidence);
+    } else if let Some(protocol) = inetd::by_port(listener.port) {
+        listener.cleartext = Some(protocol.to_owned());
+        listener.evidence = format!("{}, by its port", listener.evidence);
+    }
+}
+
+/// Tells whether a listener is at the address of a file, which may be the name of one.
+fn is_same_place(configured: &str, address: &str) -> bool {
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    match configured.parse::<IpAddr>() {
+        // Every address of IPv6 may be those of IPv4 too.
+        Ok(wanted) if wanted.is_unspecified() => address.is_unspecified(),
+        Ok(wanted) => wanted == address,
+        Err(_) if configured == "localhost" => address.is_loopback(),
+        Err(_) => true,
+    }
 }
 
 #[cfg(test)]

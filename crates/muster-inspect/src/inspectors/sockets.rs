@@ -104,7 +104,7 @@ impl Inspector for Sockets {
         let nothing = Vec::new();
         let processes = facts.running.processes.found().unwrap_or(&nothing);
         let holders = holders(root, processes, &sockets);
-        let mut listeners: Vec<Listener> = sockets
+        let mut held: Vec<(Listener, Option<&Process>)> = sockets
             .into_iter()
             .map(|socket| {
                 let holder = holders.get(&socket.inode).and_then(|pid| {
@@ -113,11 +113,12 @@ impl Inspector for Sockets {
                         .ok()
                         .and_then(|at| processes.get(at))
                 });
-                let mut listener = socket.listener(folder, holder, &own);
-                services::judge(&mut listener, holder, &facts.running.configured);
-                listener
+                (socket.listener(folder, holder, &own), holder)
             })
             .collect();
+        let mut obstacles = services::judge(&mut held, &facts.running.configured);
+        let mut listeners = held.into_iter().map(|(listener, _)| listener).collect();
+        facts.obstacles.append(&mut obstacles);
         services::in_order(&mut listeners);
         facts.running.listeners = Reading::Found(listeners);
     }
@@ -341,6 +342,7 @@ mod tests {
     fn what_waits_is_told_with_its_process_and_reach() {
         let mut facts = Facts::default();
         Processes.inspect(&recorded(), &mut facts);
+        services::Services.inspect(&recorded(), &mut facts);
         Sockets.inspect(&recorded(), &mut facts);
         let listeners = facts.running.listeners.found().unwrap();
         let told: Vec<_> = listeners

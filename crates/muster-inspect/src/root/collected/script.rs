@@ -29,6 +29,7 @@ pub fn script() -> String {
             calls.entry(function).or_default().push(abbreviated(&path));
         }
     }
+    uncover(&mut files);
     let mut lines: Vec<String> = Vec::new();
     for line in FRAME.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         match line {
@@ -51,12 +52,41 @@ pub fn script() -> String {
 type Calls = BTreeMap<char, Vec<String>>;
 
 /// What stands for the beginnings of many paths.
-const ABBREVIATED: [(&str, &str); 3] = [("/var/lib", "$V"), ("/usr/lib", "$U"), ("/etc", "$G")];
+const ABBREVIATED: [(&str, &str); 5] =
+    [("/var/lib", "$V"), ("/var/cache", "$Y"), ("/usr/lib", "$U"), ("/etc", "$G"), ("/proc", "$R")];
 
 fn abbreviated(path: &str) -> String {
     let of =
         |(long, short)| Some(format!("{short}/{}", path.strip_prefix(long)?.strip_prefix('/')?));
     ABBREVIATED.into_iter().find_map(of).unwrap_or_else(|| path.to_owned())
+}
+
+/// Takes out what other calls ask for as well: files in a tree that is wanted whole, and names that a wildcard names.
+fn uncover(calls: &mut Calls) {
+    let trees = calls.get(&'a').cloned().unwrap_or_default();
+    let is_in_tree = |path: &String| {
+        trees.iter().any(|tree| path.strip_prefix(tree).is_some_and(|rest| rest.starts_with('/')))
+    };
+    for function in ['e', 'g'] {
+        let Some(paths) = calls.get_mut(&function) else { continue };
+        paths.retain(|path| !is_in_tree(path));
+        let all = paths.clone();
+        paths.retain(|path| !all.iter().any(|by| by != path && covers(by, path)));
+    }
+}
+
+/// Tells whether every file that a path with stars names is named by another. Only a star at either end of a part is looked at.
+fn covers(by: &str, path: &str) -> bool {
+    let is_covered = |(by, part): (&str, &str)| match (by.strip_prefix('*'), by.strip_suffix('*')) {
+        _ if by == part => true,
+        // The shell's star takes no dot at the beginning.
+        (Some(end), _) if !end.contains('*') => part.ends_with(end) && !part.starts_with('.'),
+        (_, Some(start)) if !start.contains('*') => part.starts_with(start),
+        _ => false,
+    };
+    by.contains('*')
+        && by.split('/').count() == path.split('/').count()
+        && by.split('/').zip(path.split('/')).all(is_covered)
 }
 
 /// Returns one line for each function, with all of its paths.
@@ -204,7 +234,8 @@ mod tests {
                     let mut calls = script.split([';', '{', '(']).map(str::trim).filter(|line| {
                         line.strip_prefix(function).is_some_and(|rest| rest.starts_with(' '))
                     });
-                    let is_there = calls.any(|line| line.split(' ').any(|word| word == path));
+                    let is_there = calls.any(|line| line.split(' ').any(|word| word == path))
+                        || is_asked_for_otherwise(&script, &path);
                     assert!(is_there, "{}: {function} {path}", inspector.name());
                 }
             }
@@ -232,6 +263,35 @@ mod tests {
                 pattern.chars().all(is_plain),
                 "{pattern} has a character that a shell takes for its own"
             );
+        }
+    }
+
+    /// Tells whether a path lies in a tree that is asked for whole, or is named by a wildcard.
+    fn is_asked_for_otherwise(script: &str, path: &str) -> bool {
+        let words = |function: &str| {
+            let mut calls = script.split([';', '{', '(']).map(str::trim);
+            let call = calls.rfind(|call| call.starts_with(&format!("{function} $G")));
+            call.unwrap_or_default().split(' ').skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        words("a").iter().any(|tree| path.starts_with(&format!("{tree}/")))
+            || ["e", "g"].iter().any(|f| words(f).iter().any(|by| covers(by, path)))
+    }
+
+    #[test]
+    fn a_wildcard_covers_what_it_names() {
+        for (by, path, expected) in [
+            ("/a/*", "/a/b", true),
+            ("/a/*", "/a/*.conf", true),
+            ("/a/*", "/a/.b", false),
+            ("/a/*", "/a/b/c", false),
+            ("/a/*.repo", "/a/redhat.repo", true),
+            ("/a/*.repo", "/a/redhat.list", false),
+            ("/a/b*", "/a/bc", true),
+            ("/a/*b*", "/a/b", false),
+            ("/*/x", "/a/x", true),
+            ("/a/x", "/a/x", false),
+        ] {
+            assert_eq!(covers(by, path), expected, "{by} {path}");
         }
     }
 
