@@ -336,7 +336,7 @@ pub(super) fn judge(
         obstacles.push(Obstacle::new(
             format!("{who} at {address}:{port}"),
             format!(
-                "no file that is read says so: it runs by another; whether it answers {} in clear, or to anybody, is not known",
+                "no file that is read names this place: it runs by another; whether it answers {} in clear, or to anybody, is not known",
                 service.protocol
             ),
         ));

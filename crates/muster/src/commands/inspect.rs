@@ -2,6 +2,7 @@
 
 mod over_ssh;
 
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -51,10 +52,14 @@ fn roots(asked: &Inspect) -> anyhow::Result<Vec<String>> {
     let mut roots = asked.roots.clone();
     if let Some(path) = &asked.targets {
         let reading = || format!("reading the targets {}", path.display());
-        if std::fs::metadata(path).with_context(reading)?.len() > MAX_LIST {
+        let list = std::fs::File::open(path).with_context(reading)?;
+        let mut text = String::new();
+        let read = list.take(MAX_LIST + 1).read_to_string(&mut text).with_context(reading)?;
+        if read as u64 > MAX_LIST {
             bail!("{} is too large for a list of targets", path.display());
         }
-        let text = std::fs::read_to_string(path).with_context(reading)?;
+        // Some editors begin a file with a mark of its encoding.
+        let text = text.trim_start_matches('\u{feff}');
         for (number, line) in text.lines().enumerate() {
             let root = line.split('#').next().unwrap_or_default().trim();
             if over_ssh::is_named(root) {

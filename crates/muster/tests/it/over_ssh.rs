@@ -423,7 +423,8 @@ fn many_servers_are_one_table_and_one_failure_is_one_line() {
     let Some(sshd) = Sshd::start(None) else { return };
     let root = crate::servers::debian();
     let nobody = format!("ssh://127.0.0.1:{}", free_port());
-    sshd.folder.write("list", format!("# ours\n{}\n{nobody} # gone\n\n", sshd.target()));
+    sshd.folder
+        .write("list", format!("\u{feff}{}\r\n# ours\r\n{nobody} # gone\r\n\r\n", sshd.target()));
     let (list, config) = (sshd.folder.text("list"), sshd.config());
     let ask = |format: &str| {
         run(&[
@@ -451,6 +452,7 @@ fn many_servers_are_one_table_and_one_failure_is_one_line() {
     assert!(ran.err.contains(&nobody), "{}", ran.err);
     run(&["inspect", &nobody, &nobody, "--format", "json"]).refused(&["one at a time"]);
     run(&["inspect", "--targets", "/nonexistent"]).refused(&["/nonexistent"]);
+    run(&["inspect", "--targets", "/dev/zero"]).refused(&["too large"]);
     sshd.folder.write("list", "# ours\n\nssh://fine.example.org\nssh://-x # bad\n");
     run(&["inspect", "--targets", &list]).refused(&["names no server", "line 4"]);
     sshd.folder.write("list", "# none\n\n   # of them\n");
