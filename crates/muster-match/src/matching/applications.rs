@@ -71,9 +71,13 @@ pub fn judge(
     }
     let source = Source { sections, lines: &lines, given: file.is_some(), today, all };
     let mut unspoken: Unspoken<'_> = BTreeMap::new();
+    let mut copies: BTreeMap<Key<'_>, Vec<&WebApplication>> = BTreeMap::new();
+    for application in &facts.applications {
+        copies.entry(key(application)).or_default().push(application);
+    }
     for (key, subject) in &subjects {
-        let copies = facts.applications.iter().filter(|a| self::key(a) == *key);
-        source.product(subject, copies, &mut unspoken, &mut matched);
+        let copies = copies.remove(key).unwrap_or_default();
+        source.product(subject, copies.into_iter(), &mut unspoken, &mut matched);
     }
     matched
         .obstacles
