@@ -7,9 +7,10 @@
 use muster_core::container::Container;
 
 use super::{Finder, unreadable};
+use crate::accounts::Account;
 use crate::root::EntryKind;
 
-pub(super) fn find(finder: &mut Finder<'_>, homes: &[String]) {
+pub(super) fn find(finder: &mut Finder<'_>, homes: &[Account]) {
     let stores = finder.stores(&["/var/lib/lxc".to_owned()], homes, ".local/share/lxc");
     for store in stores {
         for name in finder.directories(&store.path) {
