@@ -13,6 +13,7 @@ mod containerd;
 mod docker;
 mod layers;
 mod lxc;
+mod places;
 mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,21 +219,6 @@ impl<'a> Finder<'a> {
         accounts
     }
 
-    /// Returns the stores that are there: in these places of the server, and in one of each home.
-    fn stores(&mut self, places: &[String], homes: &[Account], in_home: &str) -> Vec<Store> {
-        let of_server = places.iter().map(|path| (path.clone(), false));
-        let of_accounts = homes.iter().map(|home| (format!("{}/{in_home}", home.home), true));
-        let mut stores: Vec<Store> = of_server
-            .chain(of_accounts)
-            .filter(|(path, _)| self.root.is_there(path))
-            .map(|(path, rootless)| Store { path, rootless })
-            .collect();
-        stores.sort();
-        stores.dedup_by(|a, b| a.path == b.path);
-        self.places.extend(stores.iter().map(|store| store.path.clone()));
-        stores
-    }
-
     /// Adds one, as running where a control group bears its number or name.
     fn add(&mut self, mut container: Container, group: &str) {
         if let Some((_, pid)) = self.groups.get(group).filter(|_| !container.is_image) {
@@ -317,15 +303,6 @@ fn short(id: &str) -> &str {
 
 fn unreadable(path: &str, why: &str) -> Reading<Box<Facts>> {
     Reading::Unknown(obstacle(path, why))
-}
-
-/// Returns a value of a file in TOML, as engines write it: the first line with the key, the value in quotes.
-fn setting(text: &str, key: &str) -> Option<String> {
-    text.lines().find_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        let value = value.trim().strip_prefix(['"', '\''])?;
-        (name.trim() == key).then(|| value.split(['"', '\'']).next().map(str::to_owned))?
-    })
 }
 
 #[cfg(test)]

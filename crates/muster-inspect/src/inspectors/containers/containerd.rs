@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::bolt::{Bolt, Bucket};
 use super::docker::Image;
+use super::places::{Place, text_at, texts_at};
 use super::{Finder, List, MAX_FILE, MAX_LAYERS, Store, is_plain, short, unreadable};
 use crate::accounts::Account;
 use crate::root::obstacle;
@@ -20,6 +21,19 @@ use crate::root::obstacle;
 const MAX_DATABASE: u64 = 48 << 20;
 /// How many manifests an index is asked for.
 const MAX_MANIFESTS: usize = 30;
+
+/// How many files of its configuration are followed.
+const MAX_FILES: usize = 100;
+/// Kubernetes with a containerd of its own: its configuration, its units, and the store below its own directory.
+const KUBERNETES: [(&str, &[&str], &str); 3] = [
+    ("/etc/rancher/k3s/config.yaml", &["k3s.service", "k3s-agent.service"], "agent/containerd"),
+    (
+        "/etc/rancher/rke2/config.yaml",
+        &["rke2-server.service", "rke2-agent.service"],
+        "agent/containerd",
+    ),
+    ("/etc/k0s/containerd.yaml", &["k0scontroller.service", "k0sworker.service"], "containerd"),
+];
 
 /// A manifest, or an index of some.
 #[derive(Default, Deserialize)]
@@ -48,7 +62,7 @@ struct Snapshot {
 }
 
 pub(super) fn find(finder: &mut Finder<'_>, homes: &[Account]) {
-    let mut places: Vec<String> = [
+    let mut places: Vec<Place> = [
         "/var/lib/containerd",
         "/var/lib/docker/containerd/daemon",
         "/var/lib/rancher/k3s/agent/containerd",
@@ -56,11 +70,55 @@ pub(super) fn find(finder: &mut Finder<'_>, homes: &[Account]) {
         "/var/lib/k0s/containerd",
         "/var/snap/microk8s/common/var/lib/containerd",
     ]
-    .map(String::from)
+    .map(Place::of_server)
     .into();
-    let config = finder.text("/etc/containerd/config.toml").unwrap_or_default();
-    places.extend(super::setting(&config, "root").filter(|path| path.starts_with('/')));
-    let stores = finder.stores(&places, homes, ".local/share/containerd");
+    let unit = ["containerd.service"];
+    let mut files = vec!["/etc/containerd/config.toml".to_owned()];
+    for (path, by) in finder.by_system_units(&unit, &["--config", "-c"]) {
+        files.extend(finder.named(&path, &by, None));
+    }
+    let mut named = finder.by_system_units(&unit, &["--root"]);
+    let mut at = 0;
+    while let Some(file) = files.get(at).cloned().filter(|_| at < MAX_FILES) {
+        at += 1;
+        let Some(config) = finder.toml(&file) else { continue };
+        named.extend(text_at(&config, &["root"]).map(|root| (root.to_owned(), file.clone())));
+        for import in texts_at(&config, &["imports"]) {
+            // A path that is not whole begins where the file lies.
+            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let import = if import.starts_with('/') {
+                import.to_owned()
+            } else {
+                format!("{folder}/{import}")
+            };
+            let imported = finder.matching(&import);
+            files.extend(imported);
+        }
+        files.dedup();
+    }
+    for (path, by) in named {
+        places.extend(finder.named(&path, &by, None).map(Place::of_server));
+    }
+    for (config, units, below) in KUBERNETES {
+        let mut named = finder.by_system_units(units, &["--data-dir", "-d"]);
+        for path in finder.with_drop_ins(config, ".yaml") {
+            let text = finder.text(&path).unwrap_or_default();
+            let value = text.lines().filter_map(|line| line.strip_prefix("data-dir:"));
+            let value = value.map(|value| value.trim().trim_matches(['"', '\'']).to_owned());
+            named.extend(value.map(|value| (value, path.clone())));
+        }
+        for (path, by) in named {
+            let path = finder.named(&path, &by, None);
+            places.extend(
+                path.map(|path| {
+                    Place::of_server(format!("{}/{below}", path.trim_end_matches('/')))
+                }),
+            );
+        }
+    }
+    let of_accounts = homes.iter();
+    places.extend(of_accounts.map(|a| Place::of(a, format!("{}/.local/share/containerd", a.home))));
+    let stores = finder.stores_at(places);
     for store in &stores {
         find_in(finder, store);
     }

@@ -12,12 +12,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::inspectors::apt::sums::hex;
 
+use super::places::Place;
 use super::{Finder, List, MAX_FILE, MAX_LIST, Store, is_plain, layers, short, unreadable};
 use crate::accounts::Account;
 use crate::root::obstacle;
 
 /// The drivers that keep layers as directories.
 const DRIVERS: [&str; 4] = ["overlay2", "fuse-overlayfs", "vfs", "btrfs"];
+/// The units that start it, and the options by which its store is named.
+const UNITS: [&str; 1] = ["docker.service"];
+const OPTIONS: [&str; 3] = ["--data-root", "--graph", "-g"];
 /// How deep images are stacked.
 const MAX_DIFFS: usize = 500;
 
@@ -91,13 +95,37 @@ impl Image {
 }
 
 pub(super) fn find(finder: &mut Finder<'_>, homes: &[Account]) {
-    let mut places =
-        vec!["/var/lib/docker".to_owned(), "/var/snap/docker/common/var-lib-docker".to_owned()];
-    for path in ["/etc/docker/daemon.json", "/var/snap/docker/current/config/daemon.json"] {
-        let Some(daemon) = finder.json::<Daemon>(path, MAX_FILE) else { continue };
-        places.extend(daemon.data_root.or(daemon.graph).filter(|path| path.starts_with('/')));
+    let mut places = vec![
+        Place::of_server("/var/lib/docker"),
+        Place::of_server("/var/snap/docker/common/var-lib-docker"),
+    ];
+    let mut files = vec![
+        "/etc/docker/daemon.json".to_owned(),
+        "/var/snap/docker/current/config/daemon.json".to_owned(),
+    ];
+    for (path, by) in finder.by_system_units(&UNITS, &["--config-file"]) {
+        files.extend(finder.named(&path, &by, None));
     }
-    for store in finder.stores(&places, homes, ".local/share/docker") {
+    let mut named = finder.by_system_units(&UNITS, &OPTIONS);
+    for file in files {
+        named.extend(by_daemon(finder, file));
+    }
+    for (path, by) in named {
+        places.extend(finder.named(&path, &by, None).map(Place::of_server));
+    }
+    for account in homes {
+        places.push(Place::of(account, format!("{}/.local/share/docker", account.home)));
+        let units = [format!("{}/.config/systemd/user", account.home)];
+        let mut named = finder.by_units(&units, &UNITS, &OPTIONS);
+        // The files of the environment are the system's.
+        named.retain(|(_, by)| by.starts_with(&account.home));
+        named.extend(by_daemon(finder, format!("{}/.config/docker/daemon.json", account.home)));
+        for (path, by) in named {
+            let path = finder.named(&path, &by, Some(account));
+            places.extend(path.map(|path| Place::of(account, path)));
+        }
+    }
+    for store in finder.stores_at(places) {
         find_in(finder, &store);
         // With accounts of containers mapped to others (userns-remap) the store lies one deeper: `UID.GID`.
         for name in finder.directories(&store.path) {
@@ -110,6 +138,12 @@ pub(super) fn find(finder: &mut Finder<'_>, homes: &[Account]) {
             }
         }
     }
+}
+
+/// Returns the place that the daemon's own file names.
+fn by_daemon(finder: &mut Finder<'_>, path: String) -> Option<(String, String)> {
+    let daemon = finder.json::<Daemon>(&path, MAX_FILE)?;
+    Some((daemon.data_root.or(daemon.graph).filter(|path| !path.is_empty())?, path))
 }
 
 fn find_in(finder: &mut Finder<'_>, store: &Store) {

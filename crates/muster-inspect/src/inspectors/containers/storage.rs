@@ -1,19 +1,25 @@
 //! The store of Podman, Buildah and CRI-O: containers/storage, its lists of containers, images and layers
 //! (containers-storage(1), containers-storage.conf(5)), with the drivers overlay, vfs and btrfs.
 //!
-//! Image stores beside it (`additionalimagestores`), composefs and zfs are not read.
+//! Stores that are named elsewhere are followed: `graphroot`, `imagestore`, `rootless_storage_path`, those beside
+//! (`additionalimagestores`), CRI-O's `root`, and what an account's own file names. composefs, zfs and
+//! stores of layers that are fetched on demand are not read, and said to be unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use muster_core::container::Container;
 use serde::Deserialize;
 
+use super::places::{Place, text_at, texts_at};
 use super::{Finder, MAX_LIST, Store, is_plain, layers, short, unreadable};
 use crate::accounts::Account;
 use crate::root::obstacle;
 
 /// The drivers that keep layers as directories.
 const DRIVERS: [&str; 3] = ["overlay", "vfs", "btrfs"];
+
+/// Where it lies if nothing says otherwise.
+const DEFAULT: &str = "/var/lib/containers/storage";
 
 /// A row of `containers.json` or `images.json`.
 #[derive(Default, Deserialize)]
@@ -53,21 +59,85 @@ struct Family<'f> {
     parents: BTreeMap<String, Option<String>>,
 }
 
-pub(super) fn find(finder: &mut Finder<'_>, homes: &[Account]) {
-    let mut places = vec!["/var/lib/containers/storage".to_owned()];
-    for path in ["/etc/containers/storage.conf", "/usr/share/containers/storage.conf"] {
-        let text = finder.text(path).unwrap_or_default();
-        places.extend(super::setting(&text, "graphroot").filter(|path| path.starts_with('/')));
-    }
-    for store in finder.stores(&places, homes, ".local/share/containers/storage") {
-        find_together(finder, &[store]);
+/// What a file of settings names.
+#[derive(Default)]
+struct Named {
+    /// Stores of its own.
+    own: Vec<(String, String)>,
+    /// Stores that are used beside.
+    beside: Vec<(String, String)>,
+    /// The store of each account.
+    of_accounts: Vec<(String, String)>,
+}
+
+impl Named {
+    fn read(&mut self, finder: &mut Finder<'_>, path: &str) {
+        for path in finder.with_drop_ins(path, ".conf") {
+            let Some(config) = finder.toml(&path) else { continue };
+            let by = |value: &str| (value.to_owned(), path.clone());
+            self.own.extend(text_at(&config, &["storage", "graphroot"]).map(by));
+            self.own.extend(text_at(&config, &["storage", "imagestore"]).map(by));
+            let of_accounts = text_at(&config, &["storage", "rootless_storage_path"]);
+            self.of_accounts.extend(of_accounts.map(by));
+            for options in [&["storage", "options"][..], &["storage", "options", "overlay"]] {
+                let at = |name| [options, &[name]].concat();
+                let beside = texts_at(&config, &at("additionalimagestores"));
+                self.beside.extend(beside.into_iter().map(by));
+                if !texts_at(&config, &at("additionallayerstores")).is_empty() {
+                    let why = "names stores of layers that are fetched on demand (additionallayerstores), which are not read: what lies there is not known";
+                    finder.note(obstacle(&path, why));
+                }
+            }
+        }
     }
 }
 
-/// Reads stores that are used together.
-fn find_together(finder: &mut Finder<'_>, stores: &[Store]) {
+pub(super) fn find(finder: &mut Finder<'_>, homes: &[Account]) {
+    let mut system = Named::default();
+    for path in ["/usr/share/containers/storage.conf", "/etc/containers/storage.conf"] {
+        system.read(finder, path);
+    }
+    for path in finder.with_drop_ins("/etc/crio/crio.conf", "") {
+        let Some(config) = finder.toml(&path) else { continue };
+        let named = ["root", "imagestore"].map(|name| text_at(&config, &["crio", name]));
+        system
+            .own
+            .extend(named.into_iter().flatten().map(|value| (value.to_owned(), path.clone())));
+    }
+    // That is where most files say the store is.
+    system.own.retain(|(path, _)| path != DEFAULT);
+    let mut places = vec![Place::of_server(DEFAULT)];
+    for (path, by) in system.own.iter().chain(&system.beside) {
+        places.extend(finder.named(path, by, None).map(Place::of_server));
+    }
+    let of_server = finder.stores_at(places);
+    find_together(finder, &of_server, 0);
+    let mut known: BTreeSet<String> = of_server.iter().map(|store| store.path.clone()).collect();
+    for account in homes {
+        let home = &account.home;
+        let mut named = Named::default();
+        named.read(finder, &format!("{home}/.config/containers/storage.conf"));
+        let mut places =
+            vec![Place::of(account, format!("{home}/.local/share/containers/storage"))];
+        for (path, by) in named.own.iter().chain(&system.of_accounts).chain(&named.beside) {
+            let path = finder.named(path, by, Some(account));
+            places.extend(path.map(|path| Place::of(account, path)));
+        }
+        let mut stores = finder.stores_at(places);
+        stores.retain(|store| known.insert(store.path.clone()));
+        if stores.is_empty() {
+            continue;
+        }
+        // Those of the server are looked into for layers below, and were read themselves.
+        stores.splice(0..0, of_server.iter().cloned());
+        find_together(finder, &stores, of_server.len());
+    }
+}
+
+/// Reads stores that are used together, without the first ones, so many, which were read before.
+fn find_together(finder: &mut Finder<'_>, stores: &[Store], before: usize) {
     let mut drivers = BTreeSet::new();
-    for store in stores {
+    for store in stores.iter().skip(before) {
         for name in finder.directories(&store.path) {
             let of_list = ["-layers", "-images", "-containers"];
             let driver = of_list.iter().find_map(|ending| name.strip_suffix(ending));
@@ -77,7 +147,7 @@ fn find_together(finder: &mut Finder<'_>, stores: &[Store]) {
     }
     for driver in drivers {
         let family = Family::read(finder, stores, driver);
-        for store in stores {
+        for store in stores.iter().skip(before) {
             find_in(finder, store, &family);
         }
     }
