@@ -32,7 +32,7 @@ use crate::{Inspector, Scope};
 const MAX_LIST: u64 = 32 << 20;
 /// Bytes of what is told of one container.
 const MAX_FILE: u64 = 2 << 20;
-/// How many roots are looked for; the rest is named as a number.
+/// How many roots are named; of more only the number is told. Fewer are read: see the driver's own limit.
 const MAX_FOUND: usize = 1000;
 /// How many directories a root is made of; engines stop at 128 or before.
 const MAX_LAYERS: usize = 500;
@@ -259,7 +259,7 @@ impl<'a> Finder<'a> {
             self.obstacles.push(Obstacle::new(
                 "containers",
                 format!(
-                    "{} more than the {MAX_FOUND} that are read lie here; remove images that nothing uses",
+                    "{} more containers and images than the {MAX_FOUND} that are named lie here, and are not read; remove images that nothing uses",
                     self.left_out
                 ),
             ));
