@@ -4,6 +4,7 @@
 //! [`Facts`]. All of them read through one [`root::Root`]: the live system, a mounted directory, a tar.
 //! [`inspect`] does it all in a child that can read what is declared and nothing else.
 
+mod accounts;
 pub mod catalogue;
 mod driver;
 pub mod inspectors;

@@ -81,9 +81,9 @@ impl Inspection<'_> {
             let unread =
                 |why: &str| Reading::Unknown(Obstacle::new(container.root.clone(), why.to_owned()));
             if number >= MAX_ROOTS {
-                container.facts = unread(
-                    "is not read: there are more containers and images here than are read in one inspection; remove what nothing uses",
-                );
+                container.facts = unread(&format!(
+                    "is not read: there are more containers and images here than the {MAX_ROOTS} that are read in one inspection; remove what nothing uses"
+                ));
                 continue;
             }
             if time < Duration::from_millis(20) {

@@ -2,22 +2,27 @@
 //!
 //! Of snaps: the link `current` of each name below `/snap` (snap(8)), `meta/snap.yaml` of what is mounted there, and
 //! `state.json` of snapd, by which they are known also where nothing is mounted. Of flatpaks: the links `current` and
-//! `active` of an installation (flatpak-installation(5)), and the newest `release` of the AppStream metadata.
+//! `active` of an installation (flatpak-installation(5)), and the newest `release` of the AppStream metadata: that of the
+//! system, those that it names besides, and each account's own.
 //!
-//! What is in them is not looked at: a squashfs is not opened.
+//! What is in them is not looked at: a squashfs is not opened. Of a tar and over SSH flatpaks of accounts and of
+//! installations that are named besides are not listed.
 
 use std::collections::BTreeMap;
 
 use muster_core::application::Bundle;
-use muster_core::fact::{Facts, Reading};
+use muster_core::fact::{Facts, Obstacle, Reading};
 use serde::Deserialize;
 
-use crate::Inspector;
-use crate::root::{EntryKind, Root};
+use crate::accounts;
+use crate::root::{EntryKind, Root, obstacle};
+use crate::{Inspector, Scope};
 
 const SNAPS: [&str; 2] = ["/snap", "/var/lib/snapd/snap"];
 const STATE: &str = "/var/lib/snapd/state.json";
-const FLATPAKS: [&str; 2] = ["/var/lib/flatpak/app", "/var/lib/flatpak/runtime"];
+const FLATPAKS: &str = "/var/lib/flatpak";
+/// Where installations besides it are named.
+const INSTALLATIONS: &str = "/etc/flatpak/installations.d";
 const MAX_STATE: u64 = 32 << 20;
 const MAX_METADATA: u64 = 4 << 20;
 /// More bundles than a machine has.
@@ -65,18 +70,129 @@ impl Inspector for Bundles {
         ]
     }
 
+    fn reads_in_place(&self) -> &'static [&'static str] {
+        &["/**"]
+    }
+
     fn in_containers(&self) -> bool {
         false
     }
 
+    /// Homes may lie anywhere.
+    fn scope(&self) -> Scope {
+        Scope::Everywhere
+    }
+
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         let mut bundles = snaps(root, facts);
-        for folder in FLATPAKS {
-            flatpaks(root, folder, &mut bundles);
+        let mut found = Flatpaks { root, bundles: Vec::new(), obstacles: Vec::new() };
+        let mut installations = vec![FLATPAKS.to_owned()];
+        if root.is_in_place() {
+            installations.extend(found.named());
+            let (accounts, obstacles) = accounts::accounts(root);
+            found.obstacles.extend(obstacles);
+            let homes = accounts.into_iter().map(|account| account.home);
+            installations.extend(homes.map(|home| format!("{home}/.local/share/flatpak")));
         }
+        for installation in installations {
+            found.find(&format!("{installation}/app"));
+            found.find(&format!("{installation}/runtime"));
+        }
+        bundles.append(&mut found.bundles);
+        facts.obstacles.append(&mut found.obstacles);
         bundles.sort();
-        bundles.truncate(MAX_BUNDLES);
+        bundles.dedup();
+        if bundles.len() > MAX_BUNDLES {
+            let why = format!("there are more than the {MAX_BUNDLES} that are listed");
+            facts.obstacles.push(Obstacle::new("bundles", why));
+            bundles.truncate(MAX_BUNDLES);
+        }
         facts.bundles = bundles;
+    }
+}
+
+/// A search for flatpaks.
+struct Flatpaks<'a> {
+    root: &'a dyn Root,
+    bundles: Vec<Bundle>,
+    obstacles: Vec<Obstacle>,
+}
+
+impl Flatpaks<'_> {
+    /// Returns the names in a directory; one that cannot be read is an obstacle.
+    fn names(&mut self, folder: &str, kind: EntryKind) -> Vec<String> {
+        match self.root.list(folder) {
+            Reading::Found(entries) => {
+                entries.into_iter().filter(|e| e.kind == kind).map(|e| e.name).collect()
+            }
+            Reading::Absent => Vec::new(),
+            Reading::Unknown(obstacle) => {
+                if self.root.is_in_place() {
+                    self.obstacles.push(obstacle);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Returns the places of installations that the system names.
+    fn named(&mut self) -> Vec<String> {
+        let mut places = Vec::new();
+        for name in self.names(INSTALLATIONS, EntryKind::File) {
+            let path = format!("{INSTALLATIONS}/{name}");
+            let text = match self.root.read(&path, MAX_METADATA) {
+                Reading::Found(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Reading::Absent => continue,
+                Reading::Unknown(obstacle) => {
+                    self.obstacles.push(obstacle);
+                    continue;
+                }
+            };
+            let named = text.lines().filter_map(|line| line.split_once('='));
+            let named = named.filter(|(key, _)| key.trim() == "Path").map(|(_, path)| path.trim());
+            for place in named.take(MAX_BUNDLES) {
+                if place.starts_with('/') {
+                    places.push(place.trim_end_matches('/').to_owned());
+                } else {
+                    let why = "names an installation of flatpaks by no path from /: what lies there is not known";
+                    self.obstacles.push(obstacle(&path, why));
+                }
+            }
+        }
+        places
+    }
+
+    fn find(&mut self, folder: &str) {
+        for name in self.names(folder, EntryKind::Directory) {
+            let above = format!("{folder}/{name}");
+            for architecture in self.names(&above, EntryKind::Directory) {
+                let above = format!("{above}/{architecture}");
+                for branch in self.names(&above, EntryKind::Directory) {
+                    self.add(&name, &branch, &format!("{above}/{branch}"));
+                    if self.bundles.len() > MAX_BUNDLES {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str, branch: &str, place: &str) {
+        let commit = match self.root.link(&format!("{place}/active")) {
+            Reading::Found(commit) => commit,
+            Reading::Absent => return,
+            Reading::Unknown(obstacle) => {
+                if self.root.is_in_place() {
+                    self.obstacles.push(obstacle);
+                }
+                return;
+            }
+        };
+        let commit = commit.rsplit('/').next().unwrap_or_default();
+        let short = commit.get(..12).unwrap_or(commit);
+        let revision = Some(format!("{short} of {branch}"));
+        let version = appstream(self.root, &format!("{place}/{commit}/files/share"), name);
+        self.bundles.push(Bundle { version, ..bundle("flatpak", name, revision, place) });
     }
 }
 
@@ -153,28 +269,6 @@ fn yaml_value(text: &str, key: &str) -> Option<String> {
     (!value.is_empty() && value.len() < 200).then(|| value.to_owned())
 }
 
-fn flatpaks(root: &dyn Root, folder: &str, bundles: &mut Vec<Bundle>) {
-    for name in names(root, folder, EntryKind::Directory) {
-        let above = format!("{folder}/{name}");
-        for architecture in names(root, &above, EntryKind::Directory) {
-            for branch in names(root, &format!("{above}/{architecture}"), EntryKind::Directory) {
-                let place = format!("{above}/{architecture}/{branch}");
-                let Reading::Found(commit) = root.link(&format!("{place}/active")) else {
-                    continue;
-                };
-                let commit = commit.rsplit('/').next().unwrap_or_default().to_owned();
-                let short = commit.get(..12).unwrap_or(&commit);
-                let revision = Some(format!("{short} of {branch}"));
-                let version = appstream(root, &format!("{place}/{commit}/files/share"), &name);
-                bundles.push(Bundle { version, ..bundle("flatpak", &name, revision, &place) });
-                if bundles.len() > MAX_BUNDLES {
-                    return;
-                }
-            }
-        }
-    }
-}
-
 /// Returns the version of the newest release that the AppStream metadata names: the first one.
 fn appstream(root: &dyn Root, share: &str, name: &str) -> Option<String> {
     for file in [format!("metainfo/{name}.metainfo.xml"), format!("appdata/{name}.appdata.xml")] {
@@ -239,5 +333,38 @@ mod tests {
         )]);
         Files::link(&mut files, &format!("{place}/active"), commit);
         assert_eq!(read(&files), ["flatpak org.example.Note 2.1 0123456789ab of stable"]);
+    }
+
+    #[test]
+    fn flatpaks_of_accounts_and_of_other_installations_are_listed() {
+        let commit = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let mut files = Files::of(&[
+            ("etc/passwd", "a:x:1000:1000::/srv/a:/bin/sh\n"),
+            (
+                "etc/flatpak/installations.d/more.conf",
+                "[Installation \"more\"]\nPath=/opt/flatpaks/\n",
+            ),
+            ("home/shut/.profile", ""),
+        ])
+        .in_place();
+        files.deny("home/shut/");
+        for (place, id) in [
+            ("srv/a/.local/share/flatpak/app", "org.example.Own"),
+            ("home/of-ldap/.local/share/flatpak/app", "org.example.Ldap"),
+            ("opt/flatpaks/runtime", "org.example.More"),
+        ] {
+            let place = format!("{place}/{id}/x86_64/stable");
+            files.put(&format!("{place}/{commit}/metadata"), b"");
+            Files::link(&mut files, &format!("{place}/active"), commit);
+        }
+        assert_eq!(
+            read(&files),
+            ["Ldap", "More", "Own"]
+                .map(|id| format!("flatpak org.example.{id} ? 0123456789ab of stable"))
+        );
+        let mut facts = Facts::default();
+        Bundles.inspect(&files, &mut facts);
+        let [shut] = &facts.obstacles[..] else { panic!("{:?}", facts.obstacles) };
+        assert_eq!(shut.what, "/home/shut");
     }
 }

@@ -11,7 +11,9 @@
 mod bolt;
 mod containerd;
 mod docker;
+mod layers;
 mod lxc;
+mod places;
 mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +24,7 @@ use serde::de::DeserializeOwned;
 
 pub use bolt::{Bolt, Broken};
 
+use crate::accounts::{self, Account};
 use crate::root::{Entry, EntryKind, Root, is_below, obstacle};
 use crate::{Inspector, Scope};
 
@@ -29,12 +32,10 @@ use crate::{Inspector, Scope};
 const MAX_LIST: u64 = 32 << 20;
 /// Bytes of what is told of one container.
 const MAX_FILE: u64 = 2 << 20;
-/// How many roots are looked for; the rest is named as a number.
+/// How many roots are named; of more only the number is told. Fewer are read: see the driver's own limit.
 const MAX_FOUND: usize = 1000;
 /// How many directories a root is made of; engines stop at 128 or before.
 const MAX_LAYERS: usize = 500;
-/// How many homes are looked into for stores.
-const MAX_HOMES: usize = 2000;
 
 /// Finds containers and images.
 pub struct Containers;
@@ -68,7 +69,7 @@ impl Inspector for Containers {
 
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
         let mut finder = Finder::new(root, facts);
-        let homes = finder.homes();
+        let homes = finder.accounts();
         docker::find(&mut finder, &homes);
         storage::find(&mut finder, &homes);
         containerd::find(&mut finder, &homes);
@@ -98,6 +99,27 @@ struct Finder<'a> {
 struct Store {
     path: String,
     rootless: bool,
+}
+
+/// A list that an engine keeps.
+enum List<T> {
+    Found(T),
+    Absent,
+    /// Why is noted.
+    Broken,
+}
+
+impl<T> List<T> {
+    fn found(self) -> Option<T> {
+        match self {
+            Self::Found(value) => Some(value),
+            Self::Absent | Self::Broken => None,
+        }
+    }
+
+    const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
 }
 
 impl<'a> Finder<'a> {
@@ -146,15 +168,27 @@ impl<'a> Finder<'a> {
     }
 
     fn json<T: DeserializeOwned>(&mut self, path: &str, limit: u64) -> Option<T> {
-        let bytes = self.bytes(path, limit)?;
+        self.list_of(path, limit).found()
+    }
+
+    /// Reads a list that an engine keeps, telling one that is not there from one that cannot be read: that is noted.
+    fn list_of<T: DeserializeOwned>(&mut self, path: &str, limit: u64) -> List<T> {
+        let bytes = match self.root.read(path, limit) {
+            Reading::Found(bytes) => bytes,
+            Reading::Absent => return List::Absent,
+            Reading::Unknown(obstacle) => {
+                self.note(obstacle);
+                return List::Broken;
+            }
+        };
         match serde_json::from_slice(&bytes) {
-            Ok(value) => Some(value),
+            Ok(value) => List::Found(value),
             Err(error) => {
                 let why = format!(
                     "is not what its engine writes ({error}): containers that it tells of may be missing here"
                 );
                 self.obstacles.push(obstacle(path, why));
-                None
+                List::Broken
             }
         }
     }
@@ -176,37 +210,13 @@ impl<'a> Finder<'a> {
         entries.filter(|e| e.kind == EntryKind::Directory).map(|e| e.name).collect()
     }
 
-    /// Returns the homes of the accounts, without that of the administrator.
-    fn homes(&mut self) -> Vec<String> {
-        let passwd = match self.root.read("/etc/passwd", MAX_LIST) {
-            Reading::Found(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Reading::Absent | Reading::Unknown(_) => String::new(),
-        };
-        let mut homes = BTreeSet::new();
-        for line in passwd.lines() {
-            let mut fields = line.split(':').skip(2);
-            let (user, home) = (fields.next(), fields.nth(2));
-            let Some(home) = home.map(|h| h.trim_end_matches('/')) else { continue };
-            if user != Some("0") && home.starts_with('/') && homes.len() < MAX_HOMES {
-                homes.insert(home.to_owned());
-            }
+    /// Returns the accounts whose homes can be looked into.
+    fn accounts(&mut self) -> Vec<Account> {
+        let (accounts, obstacles) = accounts::accounts(self.root);
+        for obstacle in obstacles {
+            self.note(obstacle);
         }
-        homes.into_iter().collect()
-    }
-
-    /// Returns the stores that are there: in these places of the server, and in one of each home.
-    fn stores(&mut self, places: &[String], homes: &[String], in_home: &str) -> Vec<Store> {
-        let of_server = places.iter().map(|path| (path.clone(), false));
-        let of_accounts = homes.iter().map(|home| (format!("{home}/{in_home}"), true));
-        let mut stores: Vec<Store> = of_server
-            .chain(of_accounts)
-            .filter(|(path, _)| self.root.is_there(path))
-            .map(|(path, rootless)| Store { path, rootless })
-            .collect();
-        stores.sort();
-        stores.dedup_by(|a, b| a.path == b.path);
-        self.places.extend(stores.iter().map(|store| store.path.clone()));
-        stores
+        accounts
     }
 
     /// Adds one, as running where a control group bears its number or name.
@@ -249,7 +259,7 @@ impl<'a> Finder<'a> {
             self.obstacles.push(Obstacle::new(
                 "containers",
                 format!(
-                    "{} more than the {MAX_FOUND} that are read lie here; remove images that nothing uses",
+                    "{} more containers and images than the {MAX_FOUND} that are named lie here, and are not read; remove images that nothing uses",
                     self.left_out
                 ),
             ));
@@ -295,33 +305,26 @@ fn unreadable(path: &str, why: &str) -> Reading<Box<Facts>> {
     Reading::Unknown(obstacle(path, why))
 }
 
-/// Returns the directories of a layer and of those below it, where overlay2 or containers/storage keeps them: `lower`
-/// names short links, each of which leads to a layer beside it.
-fn overlay_layers(finder: &mut Finder<'_>, driver: &str, id: &str) -> Option<Vec<String>> {
-    if !is_plain(id) || !finder.root.is_there(&format!("{driver}/{id}/diff")) {
-        return None;
-    }
-    let mut layers = vec![format!("{driver}/{id}/diff")];
-    let lower = finder.text(&format!("{driver}/{id}/lower")).unwrap_or_default();
-    for link in lower.split(':').filter(|link| !link.is_empty()) {
-        let link = link.strip_prefix("l/").filter(|link| is_plain(link))?;
-        let Reading::Found(target) = finder.root.link(&format!("{driver}/l/{link}")) else {
-            return None;
-        };
-        let below = target.strip_prefix("../")?.strip_suffix("/diff").filter(|id| is_plain(id))?;
-        if layers.len() == MAX_LAYERS {
-            return None;
-        }
-        layers.push(format!("{driver}/{below}/diff"));
-    }
-    Some(layers)
-}
+#[cfg(test)]
+mod testing {
+    use muster_core::fact::Facts;
 
-/// Returns a value of a file in TOML, as engines write it: the first line with the key, the value in quotes.
-fn setting(text: &str, key: &str) -> Option<String> {
-    text.lines().find_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        let value = value.trim().strip_prefix(['"', '\''])?;
-        (name.trim() == key).then(|| value.split(['"', '\'']).next().map(str::to_owned))?
-    })
+    use super::Containers;
+    use crate::Inspector as _;
+    use crate::inspectors::apt::testing::Files;
+
+    /// Returns a line for each root that was found, with its layers or what stands in the way, and one for each obstacle.
+    pub(super) fn told(files: &Files) -> Vec<String> {
+        let mut facts = Facts::default();
+        Containers.inspect(files, &mut facts);
+        let found = facts.containers.iter().map(|c| {
+            let rest = match &c.facts {
+                muster_core::fact::Reading::Unknown(o) => format!("{}: {}", o.what, o.why),
+                _ => c.layers.join(" "),
+            };
+            format!("{} {}: {rest}", c.runtime, c.name)
+        });
+        let obstacles = facts.obstacles.iter().map(|o| format!("{}: {}", o.what, o.why));
+        found.chain(obstacles).collect()
+    }
 }

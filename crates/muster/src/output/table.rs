@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use muster_core::catalog;
-use muster_core::fact::Database;
+use muster_core::fact::{Database, Obstacle};
 use muster_core::finding::{About, AdvisoryFinding, Finding, Fix, KernelObject, Severity};
 use muster_core::text::for_terminal;
 use muster_core::time::{day, days_between};
@@ -22,6 +22,9 @@ const ROWS: usize = 40;
 /// Parts or packages in one folder that are shown before the rest is only counted.
 const PARTS: usize = 12;
 
+/// How many things that one cause keeps unknown are named before the rest is only counted.
+const NAMED: usize = 3;
+
 /// Writes the answer.
 pub(crate) fn write(report: &Report, all: bool) -> anyhow::Result<()> {
     let mut out = crate::output::data()?;
@@ -31,7 +34,7 @@ pub(crate) fn write(report: &Report, all: bool) -> anyhow::Result<()> {
     let actions = actions(report, all);
     write_actions(&mut out, &actions, all)?;
     write_unfixed(&mut out, report)?;
-    write_unknown(&mut out, report)?;
+    write_unknown(&mut out, report, all)?;
     write_sources(&mut out, report)?;
     write_command(&mut out, report, &actions)?;
     out.flush()?;
@@ -361,21 +364,59 @@ fn write_unfixed(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn write_unknown(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    let third_party: Vec<&Finding> =
-        report.findings.iter().filter(|f| matches!(f.about, About::ThirdParty(_))).collect();
-    if report.unknown.is_empty() && third_party.is_empty() {
-        return Ok(());
+/// Lists what could not be known, that of one cause in one item: as many things as the sentence counts.
+fn write_unknown(out: &mut dyn Write, report: &Report, all: bool) -> io::Result<()> {
+    if !report.unknown.is_empty() {
+        writeln!(out, "\nWhat could not be known:")?;
+        for item in unknown(&report.findings, &report.unknown, all) {
+            write_item(out, &item)?;
+        }
     }
-    writeln!(out, "\nWhat could not be known:")?;
-    for obstacle in &report.unknown {
-        let text = format!("{}: {}", obstacle.what, obstacle.why);
-        write_item(out, &text)?;
+    let third_party = report.findings.iter().filter(|f| matches!(f.about, About::ThirdParty(_)));
+    let mut third_party = third_party.peekable();
+    if third_party.peek().is_some() {
+        writeln!(out, "\nWhat no advisory here speaks of:")?;
     }
     for finding in third_party {
         write_item(out, &finding.title)?;
     }
     Ok(())
+}
+
+/// Returns an item a cause, in the order of the first of each.
+fn unknown(findings: &[Finding], unknown: &[Obstacle], all: bool) -> Vec<String> {
+    // Of a container the cause is what stood in the way there, wherever it lies.
+    let mut of_containers: BTreeMap<&str, &str> = BTreeMap::new();
+    for finding in findings {
+        if let About::Container(c) = &finding.about
+            && let [one] = &c.unknown[..]
+        {
+            of_containers.insert(&finding.id, &one.why);
+        }
+    }
+    let mut items: Vec<(&str, Vec<&Obstacle>)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for obstacle in unknown {
+        let cause = of_containers.get(obstacle.what.as_str()).copied().unwrap_or(&obstacle.why);
+        let at = *places.entry(cause).or_insert(items.len());
+        match items.get_mut(at) {
+            Some((_, of)) => of.push(obstacle),
+            None => items.push((cause, vec![obstacle])),
+        }
+    }
+    let item = |(cause, of): (&str, Vec<&Obstacle>)| {
+        if let [one] = &of[..] {
+            return format!("{}: {}", one.what, one.why);
+        }
+        let shown = if all || of.len() <= NAMED { of.len() } else { NAMED };
+        let named: Vec<&str> = of.iter().take(shown).map(|one| one.what.as_str()).collect();
+        let more = match of.len() - shown {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{} of one cause: {}{more}: {cause}", of.len(), named.join(", "))
+    };
+    items.into_iter().map(item).collect()
 }
 
 fn write_item(out: &mut dyn Write, text: &str) -> io::Result<()> {
@@ -481,7 +522,49 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::wrap;
+    use muster_core::container::Container;
+    use muster_core::fact::Obstacle;
+    use muster_core::finding::{About, ContainerFinding, Finding, Severity};
+    use muster_core::verdict::Verdict;
+
+    use super::{unknown, wrap};
+
+    #[test]
+    fn what_one_cause_keeps_unknown_is_one_item() {
+        let image = |n: usize| {
+            let cause = Obstacle::new(format!("/store/{n}"), "is not read: too many");
+            let about = ContainerFinding {
+                container: Container::default(),
+                sentence: String::new(),
+                findings: Vec::new(),
+                unknown: vec![cause],
+            };
+            Finding {
+                id: format!("image:{n}").into(),
+                verdict: Verdict::Unknown,
+                severity: Severity::Unknown,
+                title: "".into(),
+                action: "".into(),
+                about: About::Container(Box::new(about)),
+            }
+        };
+        let findings: Vec<Finding> = (0..5).map(image).collect();
+        let mut told: Vec<Obstacle> = (0..5)
+            .map(|n| {
+                Obstacle::new(format!("image:{n}"), format!("/store/{n}: is not read: too many"))
+            })
+            .collect();
+        told.push(Obstacle::new("/etc/a", "cannot be read"));
+        assert_eq!(
+            unknown(&findings, &told, false),
+            [
+                "5 of one cause: image:0, image:1, image:2 and 2 more: is not read: too many",
+                "/etc/a: cannot be read"
+            ]
+        );
+        assert!(unknown(&findings, &told, true)[0].contains("image:3, image:4: is not"));
+        assert_eq!(unknown(&[], &told[..1], false), ["image:0: /store/0: is not read: too many"]);
+    }
 
     #[test]
     fn a_line_never_outgrows_its_width() {

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use muster_core::fact::Reading;
 use muster_core::time::Instant;
 
-use crate::root::{Content, Entry, EntryKind, Root};
+use crate::root::{Content, Entry, EntryKind, Look, Root, obstacle};
 
 /// Files by their paths, and links by theirs.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Files {
     links: BTreeMap<String, String>,
     numbers: BTreeMap<String, ((u32, u32), u64)>,
     live: bool,
+    in_place: bool,
+    denied: Vec<String>,
 }
 
 impl Files {
@@ -29,6 +31,22 @@ impl Files {
     /// The same files, as those of the running system.
     pub(crate) fn running(self) -> Self {
         Self { live: true, ..self }
+    }
+
+    /// The same files, as those of a directory in which every file can be reached.
+    pub(crate) fn in_place(self) -> Self {
+        Self { in_place: true, ..self }
+    }
+
+    /// Lets nothing below a path be looked at.
+    pub(crate) fn deny(&mut self, path: &str) {
+        self.denied.push(path.trim_start_matches('/').to_owned());
+    }
+
+    fn denied<T>(&self, path: &str) -> Option<Reading<T>> {
+        let is_below = |denied: &String| path.trim_start_matches('/').starts_with(denied.as_str());
+        let denied = self.denied.iter().any(is_below);
+        denied.then(|| Reading::Unknown(obstacle(path, "cannot be read: permission denied")))
     }
 
     pub(crate) fn put(&mut self, path: &str, bytes: &[u8]) {
@@ -77,7 +95,18 @@ impl Root for Files {
         self.live
     }
 
+    fn is_in_place(&self) -> bool {
+        self.in_place
+    }
+
+    fn look(&self, path: &str) -> Reading<Look> {
+        self.denied(path).unwrap_or(Reading::Absent)
+    }
+
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
+        if let Some(denied) = self.denied(path) {
+            return denied;
+        }
         match self.files.get(path.trim_start_matches('/')) {
             Some(bytes) => Reading::Found(Box::new(InMemory(Cursor::new(bytes.clone())))),
             None => Reading::Absent,
@@ -85,6 +114,9 @@ impl Root for Files {
     }
 
     fn list(&self, path: &str) -> Reading<Vec<Entry>> {
+        if let Some(denied) = self.denied(path) {
+            return denied;
+        }
         let mut below = format!("{}/", path.trim_start_matches('/'));
         if below == "/" {
             below.clear();

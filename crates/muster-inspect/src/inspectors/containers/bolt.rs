@@ -5,7 +5,7 @@
 //! within the value itself. Numbers are those of little-endian machines.
 //!
 //! A file that is written meanwhile may be read half old and half new. What does not fit together ends the reading of that
-//! bucket; no page is followed in a circle for ever.
+//! bucket, and [`Bolt::is_whole`] tells so; no page is followed in a circle for ever.
 
 use std::cell::Cell;
 
@@ -32,6 +32,7 @@ pub struct Bolt<'f> {
     page_size: usize,
     top: u64,
     left: Cell<u32>,
+    is_whole: Cell<bool>,
 }
 
 /// A bucket: names with values, and buckets.
@@ -84,7 +85,18 @@ impl<'f> Bolt<'f> {
         let places = [0].into_iter().chain(told).chain(sizes);
         let newest = places.filter_map(|at| meta(file, at)).max_by_key(|meta| meta.transaction);
         let meta = newest.ok_or(Broken)?;
-        Ok(Self { file, page_size: meta.page_size, top: meta.root, left: Cell::new(MAX_PAGES) })
+        Ok(Self {
+            file,
+            page_size: meta.page_size,
+            top: meta.root,
+            left: Cell::new(MAX_PAGES),
+            is_whole: Cell::new(true),
+        })
+    }
+
+    /// Tells whether everything that was read so far fitted together.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole.get()
     }
 
     /// Returns the bucket that holds all others.
@@ -164,33 +176,43 @@ impl<'b> Bucket<'b> {
     }
 
     fn each(&self, each: &mut dyn FnMut(&'b [u8], Value<'b>)) {
-        match self.place {
-            Place::Inline(page) => {
-                leaf(page, each);
-            }
+        let read = match self.place {
+            Place::Inline(page) => leaf(page, each),
             Place::Page(number) => self.descend(number, 0, each),
+        };
+        if read.is_none() {
+            self.bolt.is_whole.set(false);
         }
     }
 
-    fn descend(&self, number: u64, depth: usize, each: &mut dyn FnMut(&'b [u8], Value<'b>)) {
-        let Some(page) = self.bolt.page(number).filter(|_| depth < MAX_DEPTH) else { return };
-        let flags = u16_at(page, 8).unwrap_or(0);
+    /// Reads a page and those below it; nothing where one of them is broken. The others are read all the same.
+    fn descend(
+        &self,
+        number: u64,
+        depth: usize,
+        each: &mut dyn FnMut(&'b [u8], Value<'b>),
+    ) -> Option<()> {
+        let page = self.bolt.page(number).filter(|_| depth < MAX_DEPTH)?;
+        let flags = u16_at(page, 8)?;
         if flags & IS_LEAF != 0 {
-            leaf(page, each);
-        } else if flags & IS_BRANCH != 0 {
-            let count = u16_at(page, 10).map_or(0, usize::from);
-            for at in (0..count).map(|n| HEADER + n * ELEMENT) {
-                if let Some(child) = u64_at(page, at + 8) {
-                    self.descend(child, depth + 1, each);
-                }
-            }
+            return leaf(page, each);
         }
+        if flags & IS_BRANCH == 0 {
+            return None;
+        }
+        let count = usize::from(u16_at(page, 10)?);
+        let mut read = Some(());
+        for at in (0..count).map(|n| HEADER + n * ELEMENT) {
+            let below = u64_at(page, at + 8).and_then(|child| self.descend(child, depth + 1, each));
+            read = read.and(below);
+        }
+        read
     }
 }
 
 /// Calls with what lies in a leaf page; nothing where it is cut off.
 fn leaf<'b>(page: &'b [u8], each: &mut dyn FnMut(&'b [u8], Value<'b>)) -> Option<()> {
-    let count = u16_at(page, 10).map_or(0, usize::from);
+    let count = usize::from(u16_at(page, 10)?);
     for at in (0..count).map(|n| HEADER + n * ELEMENT) {
         let (from, key, value) =
             (length_at(page, at + 4)?, length_at(page, at + 8)?, length_at(page, at + 12)?);
@@ -211,8 +233,44 @@ fn leaf<'b>(page: &'b [u8], each: &mut dyn FnMut(&'b [u8], Value<'b>)) -> Option
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Returns a file whose top bucket is this: names with values, or with buckets of the same kind.
+    pub(crate) fn made(of: &[(&str, Made<'_>)]) -> Vec<u8> {
+        let top = inline(of);
+        let mut top_page = top;
+        top_page.resize(4096, 0);
+        file(2, &[top_page])
+    }
+
+    /// What lies at a name.
+    #[derive(Clone, Copy)]
+    pub(crate) enum Made<'m> {
+        Is(&'m [u8]),
+        Holds(&'m [(&'m str, Self)]),
+    }
+
+    /// A leaf page, as long as what is in it.
+    fn inline(of: &[(&str, Made<'_>)]) -> Vec<u8> {
+        let mut elements = Vec::new();
+        let mut data: Vec<u8> = Vec::new();
+        for (at, (name, made)) in of.iter().enumerate() {
+            let (flags, value) = match made {
+                Made::Is(value) => (0, value.to_vec()),
+                Made::Holds(of) => (IS_BUCKET, [vec![0; HEADER], inline(of)].concat()),
+            };
+            let from = (of.len() - at) * ELEMENT + data.len();
+            let [from, key, length] =
+                [from, name.len(), value.len()].map(|n| u32::try_from(n).unwrap());
+            elements.push(of_leaf(flags, from, key, length));
+            data.extend(name.as_bytes());
+            data.extend(value);
+        }
+        let mut page = page(IS_LEAF, &elements, &data);
+        page.truncate(HEADER + elements.len() * ELEMENT + data.len());
+        page
+    }
 
     fn page(flags: u16, elements: &[Vec<u8>], data: &[u8]) -> Vec<u8> {
         let mut page = vec![0; 8];
@@ -252,7 +310,7 @@ mod tests {
         for branch in [vec![of_branch(2)], vec![of_branch(2); 200]] {
             let bytes = file(2, &[page(IS_BRANCH, &branch, b"")]);
             let bolt = Bolt::new(&bytes).unwrap();
-            assert!(bolt.top().buckets().is_empty());
+            assert!(bolt.top().buckets().is_empty() && !bolt.is_whole());
         }
         // A bucket that holds itself.
         let itself = [&2_u64.to_le_bytes()[..], &[0; 8]].concat();
@@ -268,7 +326,9 @@ mod tests {
     #[test]
     fn the_newer_whole_meta_page_counts() {
         let mut bytes = file(2, &[page(IS_LEAF, &[of_leaf(0, 16, 1, 1)], b"kv")]);
-        assert_eq!(Bolt::new(&bytes).unwrap().top().value(b"k"), Some(&b"v"[..]));
+        let bolt = Bolt::new(&bytes).unwrap();
+        assert_eq!(bolt.top().value(b"k"), Some(&b"v"[..]));
+        assert!(bolt.is_whole());
         bytes[4096 + 20] ^= 1;
         assert_eq!(Bolt::new(&bytes).unwrap().top().value(b"k"), None, "the older one");
         bytes[20] ^= 1;
@@ -282,7 +342,7 @@ mod tests {
             let bytes = file(2, &[page(IS_LEAF, &[element], b"kvvvvv")]);
             let bolt = Bolt::new(&bytes).unwrap();
             assert_eq!(bolt.top().value(b"k"), None);
-            assert!(bolt.top().buckets().is_empty());
+            assert!(bolt.top().buckets().is_empty() && !bolt.is_whole());
         }
     }
 }

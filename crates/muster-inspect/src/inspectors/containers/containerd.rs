@@ -12,13 +12,28 @@ use serde::Deserialize;
 
 use super::bolt::{Bolt, Bucket};
 use super::docker::Image;
-use super::{Finder, MAX_FILE, MAX_LAYERS, Store, is_plain, short, unreadable};
+use super::places::{Place, text_at, texts_at};
+use super::{Finder, List, MAX_FILE, MAX_LAYERS, Store, is_plain, short, unreadable};
+use crate::accounts::Account;
 use crate::root::obstacle;
 
 /// Bytes of a database.
 const MAX_DATABASE: u64 = 48 << 20;
 /// How many manifests an index is asked for.
 const MAX_MANIFESTS: usize = 30;
+
+/// How many files of its configuration are followed.
+const MAX_FILES: usize = 100;
+/// Kubernetes with a containerd of its own: its configuration, its units, and the store below its own directory.
+const KUBERNETES: [(&str, &[&str], &str); 3] = [
+    ("/etc/rancher/k3s/config.yaml", &["k3s.service", "k3s-agent.service"], "agent/containerd"),
+    (
+        "/etc/rancher/rke2/config.yaml",
+        &["rke2-server.service", "rke2-agent.service"],
+        "agent/containerd",
+    ),
+    ("/etc/k0s/containerd.yaml", &["k0scontroller.service", "k0sworker.service"], "containerd"),
+];
 
 /// A manifest, or an index of some.
 #[derive(Default, Deserialize)]
@@ -46,8 +61,8 @@ struct Snapshot {
     parent: String,
 }
 
-pub(super) fn find(finder: &mut Finder<'_>, homes: &[String]) {
-    let mut places: Vec<String> = [
+pub(super) fn find(finder: &mut Finder<'_>, homes: &[Account]) {
+    let mut places: Vec<Place> = [
         "/var/lib/containerd",
         "/var/lib/docker/containerd/daemon",
         "/var/lib/rancher/k3s/agent/containerd",
@@ -55,11 +70,55 @@ pub(super) fn find(finder: &mut Finder<'_>, homes: &[String]) {
         "/var/lib/k0s/containerd",
         "/var/snap/microk8s/common/var/lib/containerd",
     ]
-    .map(String::from)
+    .map(Place::of_server)
     .into();
-    let config = finder.text("/etc/containerd/config.toml").unwrap_or_default();
-    places.extend(super::setting(&config, "root").filter(|path| path.starts_with('/')));
-    let stores = finder.stores(&places, homes, ".local/share/containerd");
+    let unit = ["containerd.service"];
+    let mut files = vec!["/etc/containerd/config.toml".to_owned()];
+    for (path, by) in finder.by_system_units(&unit, &["--config", "-c"]) {
+        files.extend(finder.named(&path, &by, None));
+    }
+    let mut named = finder.by_system_units(&unit, &["--root"]);
+    let mut at = 0;
+    while let Some(file) = files.get(at).cloned().filter(|_| at < MAX_FILES) {
+        at += 1;
+        let Some(config) = finder.toml(&file) else { continue };
+        named.extend(text_at(&config, &["root"]).map(|root| (root.to_owned(), file.clone())));
+        for import in texts_at(&config, &["imports"]) {
+            // A path that is not whole begins where the file lies.
+            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let import = if import.starts_with('/') {
+                import.to_owned()
+            } else {
+                format!("{folder}/{import}")
+            };
+            let imported = finder.matching(&import);
+            files.extend(imported);
+        }
+        files.dedup();
+    }
+    for (path, by) in named {
+        places.extend(finder.named(&path, &by, None).map(Place::of_server));
+    }
+    for (config, units, below) in KUBERNETES {
+        let mut named = finder.by_system_units(units, &["--data-dir", "-d"]);
+        for path in finder.with_drop_ins(config, ".yaml") {
+            let text = finder.text(&path).unwrap_or_default();
+            let value = text.lines().filter_map(|line| line.strip_prefix("data-dir:"));
+            let value = value.map(|value| value.trim().trim_matches(['"', '\'']).to_owned());
+            named.extend(value.map(|value| (value, path.clone())));
+        }
+        for (path, by) in named {
+            let path = finder.named(&path, &by, None);
+            places.extend(
+                path.map(|path| {
+                    Place::of_server(format!("{}/{below}", path.trim_end_matches('/')))
+                }),
+            );
+        }
+    }
+    let of_accounts = homes.iter();
+    places.extend(of_accounts.map(|a| Place::of(a, format!("{}/.local/share/containerd", a.home))));
+    let stores = finder.stores_at(places);
     for store in &stores {
         find_in(finder, store);
     }
@@ -71,15 +130,20 @@ pub(super) fn find(finder: &mut Finder<'_>, homes: &[String]) {
 
 fn find_in(finder: &mut Finder<'_>, store: &Store) {
     let path = format!("{}/io.containerd.metadata.v1.bolt/meta.db", store.path);
-    let Some(bytes) = finder.bytes(&path, MAX_DATABASE) else { return };
-    let Ok(bolt) = Bolt::new(&bytes) else {
+    let bytes = match finder.root.read(&path, MAX_DATABASE) {
+        Reading::Found(bytes) => bytes,
+        Reading::Absent => return unlisted(finder, store),
+        Reading::Unknown(obstacle) => return finder.note(obstacle),
+    };
+    let broken = |finder: &mut Finder<'_>| {
         let why =
             format!("{}: containers that it tells of may be missing here", super::bolt::Broken);
         finder.obstacles.push(obstacle(&path, why));
-        return;
     };
+    let Ok(bolt) = Bolt::new(&bytes) else { return broken(finder) };
     let mut snapshotters: BTreeMap<String, Snapshots> = BTreeMap::new();
-    let Some(version) = bolt.top().bucket("v1") else { return };
+    // containerd makes it before anything else.
+    let Some(version) = bolt.top().bucket("v1") else { return broken(finder) };
     for (_, namespace) in version.buckets() {
         let names = Names::of(&namespace);
         for (id, bucket) in namespace.bucket("containers").map_or(Vec::new(), |c| c.buckets()) {
@@ -91,6 +155,20 @@ fn find_in(finder: &mut Finder<'_>, store: &Store) {
         }
         for image in images.into_values() {
             finder.add(image, "");
+        }
+    }
+    if !bolt.is_whole() {
+        broken(finder);
+    }
+}
+
+/// Where no database tells of images or containers, snapshots that lie there are not known.
+fn unlisted(finder: &mut Finder<'_>, store: &Store) {
+    for name in finder.directories(&store.path) {
+        let folder = format!("{}/{name}/snapshots", store.path);
+        if name.contains(".snapshotter.") && !finder.directories(&folder).is_empty() {
+            let why = "holds snapshots, and no meta.db is there that tells what is made of them: what they hold is not known";
+            finder.note(obstacle(&folder, why));
         }
     }
 }
@@ -165,10 +243,30 @@ fn image(
     (name, bucket): (&str, &Bucket<'_>),
 ) {
     let digest = bucket.bucket("target").and_then(|t| t.value(b"digest").map(text));
-    let chains = digest.map(|digest| chains(finder, store, &digest, 0)).unwrap_or_default();
-    let known = names.of.keys().find(|(_, key)| chains.contains(key)).cloned();
-    // Of an index with many platforms, one was unpacked; where none was, it is no root yet.
-    let Some((snapshotter, key)) = known else { return };
+    let mut chains = Chains::default();
+    match digest {
+        Some(digest) => chains.add(finder, store, &digest, 0),
+        None => chains.is_broken = true,
+    }
+    let known = names.of.keys().find(|(_, key)| chains.known.contains(key)).cloned();
+    let Some((snapshotter, key)) = known else {
+        // Of an index with many platforms, one was unpacked; where none was, it is no root yet.
+        if chains.is_broken {
+            let why = "names an image whose manifest or configuration is not there or cannot be read: which layers it has is not known; pull it again";
+            let path = format!("{}/io.containerd.metadata.v1.bolt/meta.db", store.path);
+            let found = Container {
+                runtime: "containerd".into(),
+                name: name.to_owned(),
+                is_image: true,
+                rootless: store.rootless,
+                facts: unreadable(&path, why),
+                root: path,
+                ..Container::default()
+            };
+            images.insert(name.to_owned(), found);
+        }
+        return;
+    };
     let layers = layers(finder, store, snapshotters, names, (&snapshotter, &key));
     let base = Container {
         runtime: "containerd".into(),
@@ -208,29 +306,57 @@ fn with_layers(
     }
 }
 
-/// Returns the chains of layers that a manifest, or one of an index, has.
-fn chains(finder: &mut Finder<'_>, store: &Store, digest: &str, depth: usize) -> Vec<String> {
-    let Some(manifest) = blob::<Manifest>(finder, store, digest) else { return Vec::new() };
-    if let Some(config) = manifest.config {
-        let image = blob::<Image>(finder, store, &config.digest);
-        return image.and_then(|image| image.chain()).into_iter().collect();
-    }
-    if depth > 0 {
-        return Vec::new();
-    }
-    let manifests = manifest.manifests.into_iter().take(MAX_MANIFESTS);
-    manifests.flat_map(|one| chains(finder, store, &one.digest, depth + 1)).collect()
+/// The chains of layers that a manifest, or those of an index, have.
+#[derive(Default)]
+struct Chains {
+    known: Vec<String>,
+    /// Whether something of it is not there that should be, or cannot be read.
+    is_broken: bool,
 }
 
-/// Reads a document of the content store; most platforms of an index were never fetched.
+impl Chains {
+    fn add(&mut self, finder: &mut Finder<'_>, store: &Store, digest: &str, depth: usize) {
+        let manifest = match blob::<Manifest>(finder, store, digest) {
+            List::Found(manifest) => manifest,
+            // Most platforms of an index were never fetched.
+            List::Absent if depth > 0 => return,
+            List::Absent | List::Broken => {
+                self.is_broken = true;
+                return;
+            }
+        };
+        if let Some(config) = manifest.config {
+            match blob::<Image>(finder, store, &config.digest) {
+                List::Found(image) => self.known.extend(image.chain()),
+                List::Absent | List::Broken => self.is_broken = true,
+            }
+            return;
+        }
+        if depth == 0 {
+            for one in manifest.manifests.into_iter().take(MAX_MANIFESTS) {
+                self.add(finder, store, &one.digest, depth + 1);
+            }
+        }
+    }
+}
+
+/// Reads a document of the content store.
 fn blob<T: serde::de::DeserializeOwned>(
     finder: &Finder<'_>,
     store: &Store,
     digest: &str,
-) -> Option<T> {
-    let name = digest.strip_prefix("sha256:").filter(|name| is_plain(name))?;
+) -> List<T> {
+    let Some(name) = digest.strip_prefix("sha256:").filter(|name| is_plain(name)) else {
+        return List::Broken;
+    };
     let path = format!("{}/io.containerd.content.v1.content/blobs/sha256/{name}", store.path);
-    serde_json::from_slice(finder.root.read(&path, MAX_FILE).found()?).ok()
+    match finder.root.read(&path, MAX_FILE) {
+        Reading::Found(bytes) => {
+            serde_json::from_slice(&bytes).map_or(List::Broken, |value| List::Found(value))
+        }
+        Reading::Absent => List::Absent,
+        Reading::Unknown(_) => List::Broken,
+    }
 }
 
 /// Returns the directories of a snapshot and of those below it.
@@ -279,6 +405,9 @@ impl Snapshots {
             let parent = bucket.value(b"parent").map(text).unwrap_or_default();
             read.known.insert(text(name), Snapshot { id, parent });
         }
+        if !bolt.is_whole() {
+            finder.obstacles.push(obstacle(&path, super::bolt::Broken.to_string()));
+        }
         read
     }
 }
@@ -297,7 +426,95 @@ fn varint(bytes: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bolt::tests::Made::{self, Holds, Is};
+    use super::super::bolt::tests::made;
+    use super::super::testing::told;
     use super::*;
+    use crate::inspectors::apt::testing::Files;
+
+    const STORE: &str = "var/lib/containerd";
+    const DIGEST: &str = "sha256:aa";
+
+    /// An image of two layers, and a container of a pod on its own layer above them.
+    fn store(without: &str) -> Files {
+        let snapshot = |name: &'static str| Is(name.as_bytes());
+        let (chain, lower) = ("sha256:cc", "sha256:dd");
+        let of_image: [(&str, Made<'_>); 1] =
+            [("target", Holds(&[("digest", Is(DIGEST.as_bytes()))]))];
+        let of_container =
+            [("snapshotKey", snapshot("own")), ("snapshotter", snapshot("overlayfs"))];
+        let names = [
+            (chain, Holds(&[("name", Is(b"n/2"))])),
+            (lower, Holds(&[("name", Is(b"n/1"))])),
+            ("own", Holds(&[("name", Is(b"n/3"))])),
+        ];
+        let of_snapshotter = [("overlayfs", Holds(&names))];
+        let namespace = [
+            ("containers", Holds(&[("c1", Holds(&of_container))])),
+            ("images", Holds(&[("example/web:1", Holds(&of_image))])),
+            ("snapshots", Holds(&of_snapshotter)),
+        ];
+        let meta = made(&[("v1", Holds(&[("k8s.io", Holds(&namespace))]))]);
+        let two = [("id", Is(&[2])), ("parent", Is(b"n/1"))];
+        let three = [("id", Is(&[3])), ("parent", Is(b"n/2"))];
+        let snapshots =
+            [("n/1", Holds(&[("id", Is(&[1]))])), ("n/2", Holds(&two)), ("n/3", Holds(&three))];
+        let known = made(&[("v1", Holds(&[("snapshots", Holds(&snapshots))]))]);
+        let blobs = "io.containerd.content.v1.content/blobs/sha256";
+        let layers = "io.containerd.snapshotter.v1.overlayfs";
+        let mut files = Files::default().in_place();
+        for (path, bytes) in [
+            ("io.containerd.metadata.v1.bolt/meta.db", &meta[..]),
+            (&format!("{layers}/metadata.db"), &known),
+            (&format!("{layers}/snapshots/1/fs/a"), b""),
+            (&format!("{layers}/snapshots/2/fs/a"), b""),
+            (&format!("{layers}/snapshots/3/fs/a"), b""),
+            (&format!("{blobs}/aa"), br#"{"config":{"digest":"sha256:bb"}}"#),
+            (&format!("{blobs}/bb"), br#"{"rootfs":{"diff_ids":["sha256:cc"]}}"#),
+        ] {
+            if !path.ends_with(without) {
+                files.put(&format!("{STORE}/{path}"), bytes);
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn a_broken_store_is_never_whole() {
+        let fs =
+            |id: u8| format!("/{STORE}/io.containerd.snapshotter.v1.overlayfs/snapshots/{id}/fs");
+        let container = format!("containerd c1: {} {} {}", fs(3), fs(2), fs(1));
+        let image = format!("containerd example/web:1: {} {}", fs(2), fs(1));
+        assert_eq!(told(&store("nothing")), [container.clone(), image]);
+        for blob in ["/aa", "/bb"] {
+            let found = told(&store(blob));
+            assert!(found.contains(&container), "{found:?}");
+            assert!(found[1].contains("web:1") && found[1].contains("not known"), "{found:?}");
+        }
+        let bare = told(&store("meta.db"));
+        assert!(bare.len() == 1 && bare[0].contains("no meta.db"), "{bare:?}");
+        let unnamed = told(&store("metadata.db"));
+        assert!(unnamed.iter().all(|line| line.contains("cannot be told")), "{unnamed:?}");
+    }
+
+    #[test]
+    fn a_database_that_does_not_fit_together_is_told() {
+        let path = format!("{STORE}/io.containerd.metadata.v1.bolt/meta.db");
+        for bytes in [made(&[]), made(&[("v1", Is(b""))]), made(&[])[..8192].to_vec()] {
+            let mut files = Files::default().in_place();
+            files.put(&path, &bytes);
+            let found = told(&files);
+            assert!(found.len() == 1 && found[0].contains("no database"), "{found:?}");
+        }
+        let mut files = Files::default().in_place();
+        let mut bytes = made(&[("v1", Holds(&[("k8s.io", Holds(&[]))]))]);
+        // A bucket that ends before its value does.
+        let at = bytes.len() - 4096 + 16 + 16 + 2 + 16 + 16 + 12;
+        bytes[at] = 0xff;
+        files.put(&path, &bytes);
+        let found = told(&files);
+        assert!(found.len() == 1 && found[0].contains("no database"), "{found:?}");
+    }
 
     #[test]
     fn numbers_are_of_seven_bits_a_byte() {

@@ -6,12 +6,22 @@
 
 use muster_core::container::Container;
 
+use super::places::Place;
 use super::{Finder, unreadable};
+use crate::accounts::Account;
 use crate::root::EntryKind;
 
-pub(super) fn find(finder: &mut Finder<'_>, homes: &[String]) {
-    let stores = finder.stores(&["/var/lib/lxc".to_owned()], homes, ".local/share/lxc");
-    for store in stores {
+pub(super) fn find(finder: &mut Finder<'_>, homes: &[Account]) {
+    let mut places = vec![Place::of_server("/var/lib/lxc")];
+    let config = finder.text("/etc/lxc/lxc.conf").unwrap_or_default();
+    for line in config.lines() {
+        let value = line.split_once('=').filter(|(key, _)| key.trim() == "lxc.lxcpath");
+        let named = value.and_then(|(_, path)| finder.named(path, "/etc/lxc/lxc.conf", None));
+        places.extend(named.map(Place::of_server));
+    }
+    let of_accounts = homes.iter();
+    places.extend(of_accounts.map(|a| Place::of(a, format!("{}/.local/share/lxc", a.home))));
+    for store in finder.stores_at(places) {
         for name in finder.directories(&store.path) {
             let folder = format!("{}/{name}", store.path);
             if let Some(config) = finder.text(&format!("{folder}/config")) {
