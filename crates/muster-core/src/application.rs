@@ -26,7 +26,7 @@ pub struct WebApplication {
     pub account: Option<String>,
     /// Whether a web server's configuration leads to it, and the file that says so.
     pub served_by: Option<String>,
-    /// What its path tells of a copy: `backup`, `abandoned`; nothing of one in use.
+    /// What kind of copy it is: `backup`, by its path; `abandoned`, as no configuration leads to it; nothing of one in use.
     pub copy: Option<String>,
 }
 

@@ -404,7 +404,7 @@ pub struct ApplicationFinding {
     pub account: Option<String>,
     /// The configuration that leads to it.
     pub served_by: Option<String>,
-    /// What its path tells of a copy.
+    /// What kind of copy it is: `backup`, `abandoned`.
     pub copy: Option<String>,
     /// The file that tells the version.
     pub evidence: String,

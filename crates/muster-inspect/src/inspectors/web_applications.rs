@@ -11,6 +11,7 @@
 
 mod copies;
 mod languages;
+mod reach;
 mod recognise;
 mod servers;
 
@@ -39,9 +40,6 @@ static DECLARED: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let lists = [&own[..], READS, &owners::READS, languages::READS, servers::READS];
     lists.into_iter().flatten().copied().collect()
 });
-
-/// Links in document roots that are followed.
-const MAX_SERVED_LINKS: usize = 10_000;
 
 /// What the end of a path was looked for.
 #[derive(Clone, Copy)]
@@ -120,10 +118,11 @@ impl Inspector for WebApplications {
         limit(&mut languages, MAX_LANGUAGES, "language packages", &mut facts.obstacles);
         // Only who has something to serve is asked what he serves.
         let served = servers::document_roots(root, &mut facts.obstacles);
-        serve(root, &served, &walked.not_walked, &mut applications, &mut facts.obstacles);
+        name_not_walked(&served, &walked.not_walked, &mut facts.obstacles);
+        let ways = reach::serve(root, &served, &mut applications);
         own(root, facts, &mut applications, &mut languages);
         name_accounts(root, &mut applications);
-        copies::tell(&mut applications);
+        copies::tell(&mut applications, &ways, true);
         applications.sort_unstable();
         languages.sort_unstable();
         languages.dedup();
@@ -191,12 +190,10 @@ fn leave_out_told(languages: &mut Vec<LanguagePackage>, applications: &[WebAppli
     });
 }
 
-/// Ties applications to the configuration that leads to them, and names what it leads to that was not walked.
-fn serve(
-    root: &dyn Root,
+/// Names what configurations lead to that was not walked.
+fn name_not_walked(
     served: &[servers::Served],
     not_walked: &[(String, String)],
-    applications: &mut [WebApplication],
     obstacles: &mut Vec<Obstacle>,
 ) {
     for served in served {
@@ -208,57 +205,6 @@ fn serve(
             obstacles.push(Obstacle::new(served.path.clone(), why));
         }
     }
-    if applications.is_empty() {
-        return;
-    }
-    let named: BTreeMap<&str, &str> = served.iter().map(|s| (&*s.path, &*s.by)).collect();
-    let mut is_whole = true;
-    for application in &mut *applications {
-        application.served_by = leading(&named, &application.path);
-        is_whole &= application.served_by.is_some();
-    }
-    if is_whole {
-        return;
-    }
-    // A folder may be served under another name than its own: through a link, to a document root or within one.
-    let linked = linked(root, served);
-    let linked = linked.iter().map(|(path, by)| (&**path, *by)).collect();
-    for application in applications.iter_mut().filter(|a| a.served_by.is_none()) {
-        // Debian's own lie elsewhere, and the document root has a link to each of their folders.
-        application.served_by = leading(&linked, &application.evidence);
-    }
-}
-
-/// Returns the configuration that leads to the outermost folder above a path, or to itself.
-fn leading(served: &BTreeMap<&str, &str>, path: &str) -> Option<String> {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    let mut above = ends.filter_map(|end| path.get(..end));
-    // Everything is below `/`.
-    let all = served.get("/").copied();
-    all.or_else(|| above.find_map(|folder| served.get(folder).copied())).map(str::to_owned)
-}
-
-/// Returns where links lead to that document roots are, or that lie in them, and the configuration that names these.
-fn linked<'a>(root: &dyn Root, served: &'a [servers::Served]) -> BTreeMap<String, &'a str> {
-    let mut linked = BTreeMap::new();
-    let mut left = MAX_SERVED_LINKS;
-    for served in served {
-        let mut follow = |path: &str| {
-            let target = without_links(root, path);
-            if target != path {
-                linked.entry(target).or_insert(&*served.by);
-            }
-        };
-        follow(&served.path);
-        for name in root.links_in(&served.path) {
-            if left == 0 {
-                return linked;
-            }
-            left -= 1;
-            follow(&format!("{}/{name}", served.path.trim_end_matches('/')));
-        }
-    }
-    linked
 }
 
 /// Names the packages that own what was found.

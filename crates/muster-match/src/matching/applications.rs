@@ -295,11 +295,15 @@ impl Judging<'_> {
                     "{name} {version} at {}: its version cannot be compared with those that advisories name",
                     copy.path
                 ),
-                format!("see at upstream whether {version} is mended, or remove {}", copy.path),
+                format!("see at upstream whether {version} is mended{}", or_remove(copy)),
             ),
             (None, _) => (
                 format!("{name} of unknown version at {}", copy.path),
-                format!("find out which version lies at {} and update it, or remove it", copy.path),
+                format!(
+                    "find out which version lies at {} and update it{}",
+                    copy.path,
+                    or_remove(copy)
+                ),
             ),
         };
         if matters {
@@ -310,14 +314,8 @@ impl Judging<'_> {
 
     fn unknown(&self, copy: &WebApplication, title: String, action: String) -> Finding {
         let severity = Severity::Unknown;
-        finding(
-            copy,
-            Verdict::Unknown,
-            severity,
-            title,
-            out_of_reach(copy).unwrap_or(action),
-            about(copy),
-        )
+        let action = if action.is_empty() { action } else { out_of_use(copy, action) };
+        finding(copy, Verdict::Unknown, severity, title, action, about(copy))
     }
 
     fn known(
@@ -359,7 +357,7 @@ impl Judging<'_> {
         let title =
             format!("{} {version} at {}: {}", bare(&self.subject.name), copy.path, says.join("; "));
         let action = if verdict.is_owed(true) && verdict != Verdict::Unknown {
-            out_of_reach(copy).unwrap_or_else(|| self.action(copy, verdict, target.as_ref()))
+            out_of_use(copy, self.action(copy, verdict, target.as_ref()))
         } else {
             String::new()
         };
@@ -384,14 +382,18 @@ impl Judging<'_> {
         target: Option<&(String, String)>,
     ) -> String {
         let (name, path) = (&self.subject.name, &copy.path);
+        let or_remove = or_remove(copy);
         match target {
             Some((version, from)) => {
-                format!("update {name} at {path} to {version} ({from}) or remove it")
+                format!(
+                    "update {name} at {path} to {version} ({from}){}",
+                    or_remove.trim_start_matches(',')
+                )
             }
             None if verdict == Verdict::EndOfSupport => {
-                format!("move {name} at {path} to a branch that upstream mends, or remove it")
+                format!("move {name} at {path} to a branch that upstream mends{or_remove}")
             }
-            None => format!("no fix yet: limit who can reach {path}, or remove it"),
+            None => format!("no fix yet: limit who can reach {path}{or_remove}"),
         }
     }
 
@@ -442,11 +444,21 @@ fn flaws_said(judged: &Judged) -> String {
     }
 }
 
-/// What nobody uses is better gone than new.
-fn out_of_reach(copy: &WebApplication) -> Option<String> {
-    copy.copy
-        .as_ref()
-        .map(|_| format!("remove {}, or take it out of the web server's reach", copy.path))
+/// Offers to remove it; of a copy that is said before.
+fn or_remove(copy: &WebApplication) -> &'static str {
+    if copy.copy.is_some() { "" } else { ", or remove it" }
+}
+
+/// What nobody uses is better gone than new. Whether nobody does is for its owner to say, above all of what is served.
+fn out_of_use(copy: &WebApplication, otherwise: String) -> String {
+    let path = &copy.path;
+    match (&copy.copy, &copy.served_by) {
+        (None, _) => otherwise,
+        (Some(_), Some(_)) => format!(
+            "if nobody needs {path}, remove it or take it out of the web server's reach; else {otherwise}"
+        ),
+        (Some(_), None) => format!("if nobody needs {path}, remove it; else {otherwise}"),
+    }
 }
 
 fn about(copy: &WebApplication) -> ApplicationFinding {

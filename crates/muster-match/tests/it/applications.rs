@@ -127,25 +127,34 @@ fn the_fix_is_the_oldest_of_the_own_branch_that_mends_all() {
 
 #[test]
 fn the_action_names_the_version_and_where_it_comes_from() {
-    let action = |version: &str, kind: Option<&str>| {
+    let action = |version: &str, kind: Option<&str>, served: Option<&str>| {
         let copy = WebApplication {
             copy: kind.map(str::to_owned),
+            served_by: served.map(str::to_owned),
             ..copy("mediawiki", Some(version), "/srv/wiki")
         };
         let matched = judge(branched(), vec![copy], false);
         matched.findings[0].action.to_string()
     };
     assert_eq!(
-        action("1.43.0", None),
+        action("1.43.0", None, Some("/etc/x")),
         "update MediaWiki at /srv/wiki to 1.43.9 (upstream's newest of its branch) or remove it"
     );
     assert_eq!(
-        action("1.39.1", None),
+        action("1.39.1", None, None),
         "update MediaWiki at /srv/wiki to 1.43.9 (upstream's newest of the branch 1.43) or remove it"
     );
     assert_eq!(
-        action("1.39.1", Some("backup")),
-        "remove /srv/wiki, or take it out of the web server's reach"
+        action("1.39.1", Some("backup"), None),
+        "if nobody needs /srv/wiki, remove it; else update MediaWiki at /srv/wiki to 1.43.9 (upstream's newest of the branch 1.43)"
+    );
+    assert!(
+        action("1.39.1", Some("backup"), Some("/etc/x"))
+            .starts_with("if nobody needs /srv/wiki, remove it or take it out of the web server's reach; else update ")
+    );
+    assert_eq!(
+        action("master", Some("abandoned"), None),
+        "if nobody needs /srv/wiki, remove it; else see at upstream whether master is mended"
     );
 }
 

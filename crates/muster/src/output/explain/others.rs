@@ -307,13 +307,20 @@ fn application(report: &Report, finding: &Finding, a: &ApplicationFinding) -> To
     if let Some(account) = &a.account {
         what.push(text(format!("Its files belong to the account {account}.")));
     }
-    what.push(text(match (&a.served_by, &a.copy) {
-        (Some(by), _) => format!("A web server leads to it: {by}."),
-        (None, Some(copy)) => {
-            format!("By its path it is a copy ({copy}): if nobody needs it, it is better gone.")
-        }
-        (None, None) => "No web server's configuration that could be read leads to it.".to_owned(),
+    what.push(text(match &a.served_by {
+        Some(by) => format!("A web server leads to it: {by}."),
+        None => "No web server's configuration that could be read leads to it.".to_owned(),
     }));
+    match a.copy.as_deref() {
+        Some("abandoned") => what.push(text(format!(
+            "It is abandoned as far as that tells: another copy of {} is served. If nobody needs it, it is better gone.",
+            a.product
+        ))),
+        Some(copy) => what.push(text(format!(
+            "By a name on its path it is a {copy}. If nobody needs it, it is better gone."
+        ))),
+        None => {}
+    }
     let mut how_bad = Vec::new();
     if !a.cves.is_empty() {
         let shown: Vec<&str> = a.cves.iter().take(30).map(String::as_str).collect();
