@@ -11,6 +11,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use crate::action;
+use crate::container::Pod;
 use crate::fact::Facts;
 use crate::finding::{About, Finding, RestartOwed, Severity};
 use crate::running::{Init, Process};
@@ -26,7 +27,18 @@ pub fn restarts(facts: &Facts) -> Vec<Finding> {
     for process in processes.iter().filter(|p| p.is_replaced || !p.replaced.is_empty()) {
         groups.entry(Whole::of(process)).or_default().push(process);
     }
-    groups.into_iter().filter_map(|(whole, of)| restart(whole, &of, facts.running.init)).collect()
+    let pods = pods(facts, processes);
+    let one =
+        |(whole, of): (Whole<'_>, Vec<&Process>)| restart(whole, &of, facts.running.init, &pods);
+    groups.into_iter().filter_map(one).collect()
+}
+
+/// Returns the pod of each container that is part of one, by the name that its control group has.
+fn pods<'f>(facts: &'f Facts, processes: &'f [Process]) -> BTreeMap<&'f str, &'f Pod> {
+    let by_pid: BTreeMap<u32, &Pod> =
+        facts.containers.iter().filter_map(|c| Some((c.pid?, c.pod.as_ref()?))).collect();
+    let in_pod = |p: &'f Process| Some((p.container.as_deref()?, *by_pid.get(&p.pid)?));
+    processes.iter().filter_map(in_pod).collect()
 }
 
 /// What is restarted as a whole.
@@ -78,12 +90,17 @@ impl<'a> Whole<'a> {
     }
 
     /// Returns the command, and what it costs where that is more than a moment.
-    fn command(self, init: Init, pids: &[u32]) -> (String, &'static str) {
+    fn command(
+        self,
+        init: Init,
+        pids: &[u32],
+        pods: &BTreeMap<&str, &Pod>,
+    ) -> (String, &'static str) {
         match self {
             Self::First("systemd") => ("systemctl daemon-reexec".to_owned(), ""),
             Self::First("init") if init == Init::Scripts => ("telinit u".to_owned(), ""),
             Self::First(_) => ("reboot".to_owned(), "; only a reboot starts it again"),
-            Self::Container(name) => container_command(name),
+            Self::Container(name) => container_command(name, pods.get(name).copied()),
             Self::Unit(unit) => unit_command(unit, init),
             Self::OfUser(user, unit) => user_command(user, unit),
             Self::Program(_) => {
@@ -101,7 +118,11 @@ fn short(container: &str) -> &str {
     container.get(..id + 12).unwrap_or(container)
 }
 
-fn container_command(container: &str) -> (String, &'static str) {
+fn container_command(container: &str, pod: Option<&Pod>) -> (String, &'static str) {
+    if let Some(pod) = pod {
+        let cost = "; what controls its pod makes another, and one that nothing controls is gone";
+        return (pod.remake(), cost);
+    }
     let (engine, name) = container.split_once(':').unwrap_or(("", container));
     let id = [name.get(..12).unwrap_or(name)];
     match engine {
@@ -109,7 +130,13 @@ fn container_command(container: &str) -> (String, &'static str) {
         "podman" => (action::on("podman restart", id), ""),
         "lxc" => (action::on("lxc-stop --reboot --name", [name]), ""),
         "nspawn" => (action::on("machinectl reboot", [name]), ""),
-        _ => (format!("start container {} again", action::word(short(container))), ""),
+        "cri-o" => (action::on("crictl stop", id), "; the kubelet starts it again"),
+        _ => {
+            let container = action::word(short(container)).into_owned();
+            let way = format!("have whoever started container {container} start it again");
+            let cost = if engine == "containerd" { "; containerd itself does not" } else { "" };
+            (way, cost)
+        }
     }
 }
 
@@ -155,13 +182,18 @@ fn user_command(user: u32, unit: &str) -> (String, &'static str) {
     (action::on(&format!("systemctl --user -M {user}@.host restart"), [unit]), "")
 }
 
-fn restart(whole: Whole<'_>, processes: &[&Process], init: Init) -> Option<Finding> {
+fn restart(
+    whole: Whole<'_>,
+    processes: &[&Process],
+    init: Init,
+    pods: &BTreeMap<&str, &Pod>,
+) -> Option<Finding> {
     let first = processes.first()?;
     let replaced: BTreeSet<&String> = processes.iter().flat_map(|p| &p.replaced).collect();
     let packages: BTreeSet<&String> = processes.iter().flat_map(|p| &p.packages).collect();
     let executable = processes.iter().find(|p| p.is_replaced).and_then(|p| p.executable.as_deref());
     let pids: Vec<u32> = processes.iter().map(|p| p.pid).collect();
-    let (action, cost) = whole.command(init, &pids);
+    let (action, cost) = whole.command(init, &pids, pods);
     let why = why(executable, &replaced, &packages);
     let unit = match whole {
         Whole::Unit(unit) | Whole::OfUser(_, unit) => Some(unit.to_owned()),
@@ -241,6 +273,34 @@ mod tests {
         facts.running.init = init;
         facts.running.processes = Reading::Found(processes);
         restarts(&facts)
+    }
+
+    #[test]
+    fn a_container_of_a_pod_is_made_anew_by_what_controls_it() {
+        let contained =
+            |pid, of: &str| Process { container: Some(of.into()), ..process(pid, "x", "") };
+        let mut facts = Facts::default();
+        facts.running.processes = Reading::Found(vec![
+            contained(70, "containerd:cccccccccccccccc"),
+            contained(71, "containerd:dddddddddddddddd"),
+            contained(72, "cri-o:eeeeeeeeeeeeeeee"),
+        ]);
+        facts.containers = vec![crate::container::Container {
+            pid: Some(70),
+            pod: Some(Pod { namespace: "shop".into(), name: "web-1;x".into() }),
+            ..crate::container::Container::default()
+        }];
+        let found = restarts(&facts);
+        let actions: Vec<&str> = found.iter().map(|f| &*f.action).collect();
+        assert_eq!(
+            actions,
+            [
+                "kubectl -n shop delete pod 'web-1;x'",
+                "have whoever started container containerd:dddddddddddd start it again",
+                "crictl stop eeeeeeeeeeee",
+            ]
+        );
+        assert!(found.iter().all(|f| f.title.contains("; ")), "{found:?}");
     }
 
     #[test]

@@ -141,8 +141,11 @@ fn action(container: &Container, database: Option<Database>) -> String {
             _ => format!("lxc-attach --name {name} -- {update}"),
         };
     }
-    let anew =
-        if container.is_image { "" } else { "; then replace the container by one made from it" };
+    let anew = match &container.pod {
+        _ if container.is_image => String::new(),
+        Some(pod) => format!("; then {}", pod.remake()),
+        None => "; then replace the container by one made from it".to_owned(),
+    };
     match (pull(container), container.is_image) {
         (Some(pull), true) => format!("{pull}, or build it anew, or remove it if nothing uses it"),
         (Some(pull), false) => format!("{pull}, or build that image anew{anew}"),

@@ -238,9 +238,10 @@ pub(super) mod tests {
 
     /// Returns a file whose top bucket is this: names with values, or with buckets of the same kind.
     pub(crate) fn made(of: &[(&str, Made<'_>)]) -> Vec<u8> {
-        let top = inline(of);
-        let mut top_page = top;
-        top_page.resize(4096, 0);
+        let mut top_page = inline(of);
+        let more = top_page.len().div_ceil(4096) - 1;
+        top_page[12..16].copy_from_slice(&u32::try_from(more).unwrap().to_le_bytes());
+        top_page.resize((more + 1) * 4096, 0);
         file(2, &[top_page])
     }
 
@@ -279,7 +280,7 @@ pub(super) mod tests {
         page.extend([0; 4]);
         page.extend(elements.concat());
         page.extend(data);
-        page.resize(4096, 0);
+        page.resize(page.len().max(4096), 0);
         page
     }
 

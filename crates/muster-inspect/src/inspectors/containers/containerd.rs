@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_core::container::Container;
+use muster_core::container::{Container, Pod};
 use muster_core::fact::Reading;
 use serde::Deserialize;
 
@@ -215,11 +215,20 @@ fn container(
             runtime: "containerd".into(),
             name: label(bucket).unwrap_or_else(|| short(id).to_owned()),
             image,
+            pod: pod(bucket),
             ..Container::default()
         },
     };
     finder
         .add(with_layers(base, layers, store, &snapshotter, "`ctr` or its kin can export it"), id);
+}
+
+/// The pod that Kubernetes made a container for.
+fn pod(bucket: &Bucket<'_>) -> Option<Pod> {
+    let labels = bucket.bucket("labels")?;
+    let value = |name: &str| labels.value(name.as_bytes()).map(text);
+    let namespace = value("io.kubernetes.pod.namespace")?;
+    Some(Pod { namespace, name: value("io.kubernetes.pod.name")? })
 }
 
 /// The name that Kubernetes or nerdctl knows a container by.
@@ -428,8 +437,12 @@ fn varint(bytes: &[u8]) -> Option<u64> {
 mod tests {
     use super::super::bolt::tests::Made::{self, Holds, Is};
     use super::super::bolt::tests::made;
+    use muster_core::fact::Facts;
+
+    use super::super::Containers;
     use super::super::testing::told;
     use super::*;
+    use crate::Inspector as _;
     use crate::inspectors::apt::testing::Files;
 
     const STORE: &str = "var/lib/containerd";
@@ -441,8 +454,16 @@ mod tests {
         let (chain, lower) = ("sha256:cc", "sha256:dd");
         let of_image: [(&str, Made<'_>); 1] =
             [("target", Holds(&[("digest", Is(DIGEST.as_bytes()))]))];
-        let of_container =
-            [("snapshotKey", snapshot("own")), ("snapshotter", snapshot("overlayfs"))];
+        let labels = [
+            ("io.kubernetes.container.name", Is(b"app")),
+            ("io.kubernetes.pod.name", Is(b"web-1")),
+            ("io.kubernetes.pod.namespace", Is(b"shop")),
+        ];
+        let of_container = [
+            ("labels", Holds(&labels)),
+            ("snapshotKey", snapshot("own")),
+            ("snapshotter", snapshot("overlayfs")),
+        ];
         let names = [
             (chain, Holds(&[("name", Is(b"n/2"))])),
             (lower, Holds(&[("name", Is(b"n/1"))])),
@@ -483,7 +504,7 @@ mod tests {
     fn a_broken_store_is_never_whole() {
         let fs =
             |id: u8| format!("/{STORE}/io.containerd.snapshotter.v1.overlayfs/snapshots/{id}/fs");
-        let container = format!("containerd c1: {} {} {}", fs(3), fs(2), fs(1));
+        let container = format!("containerd web-1/app: {} {} {}", fs(3), fs(2), fs(1));
         let image = format!("containerd example/web:1: {} {}", fs(2), fs(1));
         assert_eq!(told(&store("nothing")), [container.clone(), image]);
         for blob in ["/aa", "/bb"] {
@@ -495,6 +516,15 @@ mod tests {
         assert!(bare.len() == 1 && bare[0].contains("no meta.db"), "{bare:?}");
         let unnamed = told(&store("metadata.db"));
         assert!(unnamed.iter().all(|line| line.contains("cannot be told")), "{unnamed:?}");
+    }
+
+    #[test]
+    fn a_container_of_a_pod_names_it() {
+        let mut facts = Facts::default();
+        Containers.inspect(&store("nothing"), &mut facts);
+        let pods: Vec<_> = facts.containers.iter().filter_map(|c| c.pod.as_ref()).collect();
+        let [pod] = pods[..] else { panic!("{pods:?}") };
+        assert_eq!(pod.remake(), "kubectl -n shop delete pod web-1");
     }
 
     #[test]

@@ -103,19 +103,19 @@ impl Finder<'_> {
                 path = format!("{}/{rest}", account.home);
             }
         }
-        let why = if !path.starts_with('/') || path.contains(['$', '%']) {
-            "and that is no path which can be followed"
-        } else if !self.root.is_in_place() {
-            "and that is not looked into of a tar or over SSH"
-        } else {
-            return Some(path);
+        let found = (path.starts_with('/') && !path.contains(['$', '%'])).then_some(path);
+        let why = match &found {
+            None => "and that is no path which can be followed",
+            Some(_) if self.root.is_in_place() => return found,
+            // What a tar has of it is no part of the server all the same.
+            Some(_) => "and that is not looked into of a tar or over SSH",
         };
         let value: String = value.chars().take(MAX_TOLD).collect();
         let why = format!(
             "keeps containers or images in {value:?}, {why}: what lies there is not known; inspect it on the server"
         );
         self.obstacles.push(obstacle(by, why));
-        None
+        found
     }
 
     /// Reads a file of settings in TOML.
