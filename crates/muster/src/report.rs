@@ -389,6 +389,17 @@ impl Report {
                 "web applications whose versions tell nothing",
             ));
         }
+        let unmended = [Beside::Application, Beside::Part, Beside::Language]
+            .into_iter()
+            .map(|beside| counted(beside, &[Verdict::NoFix, Verdict::WontFix]))
+            .sum();
+        if unmended > 0 {
+            said.push(count(
+                unmended,
+                "application with flaws that no version mends",
+                "applications with flaws that no version mends",
+            ));
+        }
         match said.split_last() {
             None => Vec::new(),
             Some((last, [])) => vec![format!("has {last}")],

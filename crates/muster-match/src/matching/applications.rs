@@ -69,6 +69,9 @@ pub fn judge(
     for (ecosystem, bytes) in &read {
         sections.insert(ecosystem, Section::new(bytes)?);
     }
+    if file.is_none() {
+        matched.obstacles.extend(without_file(&facts.applications));
+    }
     let source = Source { sections, lines: &lines, given: file.is_some(), today, all };
     let mut unspoken: Unspoken<'_> = BTreeMap::new();
     let mut copies: BTreeMap<Key<'_>, Vec<&WebApplication>> = BTreeMap::new();
@@ -146,6 +149,32 @@ impl Subject {
             calendar: None,
         }
     }
+}
+
+/// Names the applications that are judged by nothing, since there is no advisory file.
+fn without_file(applications: &[WebApplication]) -> Option<Obstacle> {
+    /// How many are named.
+    const NAMED: usize = 5;
+    let whole = |a: &&WebApplication| a.part_of.is_none() && a.owner_package.is_none();
+    let mut told = applications.iter().filter(whole).map(|a| {
+        let name = catalog::application(&a.product).map_or(a.product.as_str(), |known| known.name);
+        let version = a.version.as_deref().unwrap_or("of unknown version");
+        format!("{name} {version} at {}", a.path)
+    });
+    let mut named: Vec<String> = told.by_ref().take(NAMED).collect();
+    let more = told.count();
+    let count = named.len() + more;
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    let what = if count == 1 { "1 web application" } else { &format!("{count} web applications") };
+    (count > 0).then(|| {
+        let why = format!(
+            "{}: no advisory file was given, so which flaws they have is not known; make one with `muster feed pull` and `muster feed build`, and give it with --advisories",
+            named.join(", ")
+        );
+        Obstacle::new(what, why)
+    })
 }
 
 /// What findings are made from.
@@ -357,7 +386,7 @@ impl Judging<'_> {
         let title =
             format!("{} {version} at {}: {}", bare(&self.subject.name), copy.path, says.join("; "));
         let action = if verdict.is_owed(true) && verdict != Verdict::Unknown {
-            out_of_use(copy, self.action(copy, verdict, target.as_ref()))
+            out_of_use(copy, self.action(copy, verdict, target.as_ref(), judged.beyond.as_deref()))
         } else {
             String::new()
         };
@@ -380,6 +409,7 @@ impl Judging<'_> {
         copy: &WebApplication,
         verdict: Verdict,
         target: Option<&(String, String)>,
+        beyond: Option<&str>,
     ) -> String {
         let (name, path) = (&self.subject.name, &copy.path);
         let or_remove = or_remove(copy);
@@ -389,6 +419,9 @@ impl Judging<'_> {
                     "update {name} at {path} to {version} ({from}){}",
                     or_remove.trim_start_matches(',')
                 )
+            }
+            None if verdict == Verdict::Missing && let Some(last) = beyond => {
+                format!("update {name} at {path} to a version after {last}{or_remove}")
             }
             None if verdict == Verdict::EndOfSupport => {
                 format!("move {name} at {path} to a branch that upstream mends{or_remove}")
@@ -438,7 +471,13 @@ fn flaws_said(judged: &Judged) -> String {
         n => format!("{n} known flaws"),
     };
     match (&judged.fixed, judged.verdict) {
-        (Some(fixed), _) => format!("{said}, fixed in {fixed}"),
+        (Some(fixed), _) => match &judged.beyond {
+            Some(last) => format!("{said}, fixed in {fixed} but for what {last} has too"),
+            None => format!("{said}, fixed in {fixed}"),
+        },
+        (None, Some(Verdict::Missing)) if let Some(last) = &judged.beyond => {
+            format!("{said}, in every version up to {last}")
+        }
         (None, Some(Verdict::WontFix)) => format!("{said}, that upstream will not fix"),
         (None, _) => format!("{said}, no fix yet"),
     }

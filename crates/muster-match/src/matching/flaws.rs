@@ -72,6 +72,8 @@ pub(super) struct Judged {
     pub(super) signals: Signals,
     /// The version that mends all that is mended.
     pub(super) fixed: Option<String>,
+    /// The newest version that is known to have a flaw, where no advisory names one that mends it.
+    pub(super) beyond: Option<String>,
 }
 
 /// Gathers what sections say, before versions are put into order.
@@ -269,16 +271,22 @@ impl Flaws<'_> {
             self.candidates.get(self.candidates.partition_point(|c| c.at <= at)..).unwrap_or(&[]);
         let mut judged = Judged::default();
         let mut of_product: Vec<Arc<str>> = Vec::new();
+        let mut newest = None;
         for (number, flaw) in self.flaws.iter().enumerate() {
             let Some(said) = flaw.verdict(at) else { continue };
             // A later release that does not have the flaw mends it, whether an advisory calls it the fix or not.
             let mended = later.iter().any(|c| c.open.binary_search(&number).is_err());
             // Nor does one where another range calls it open still: two sources may contradict each other.
+            // Upstream went on from here, whatever it mended: what is owed is to follow.
+            let last = flaw.holding(at).filter_map(|range| range.last_affected).max();
+            let beyond = last.filter(|last| !mended && *last > at);
             let verdict = match said {
                 _ if mended => Verdict::Missing,
+                Verdict::Missing | Verdict::NoFix if beyond.is_some() => Verdict::Missing,
                 Verdict::Missing => Verdict::NoFix,
                 said => said,
             };
+            newest = newest.max(beyond);
             judged.verdict = Some(judged.verdict.map_or(verdict, |v| verdict::worst(v, verdict)));
             judged.severity = judged.severity.max(flaw.severity);
             let signals = &mut judged.signals;
@@ -297,6 +305,8 @@ impl Flaws<'_> {
         judged.ids.sort_by_cached_key(|id| newest_first(id));
         if judged.verdict == Some(Verdict::Missing) {
             judged.fixed = self.fix(version, later, branches, today).map(str::to_owned);
+            let newest = newest.and_then(|at: usize| self.versions.get(at / 2));
+            judged.beyond = newest.map(|version| (*version).to_owned());
         }
         judged
     }

@@ -123,7 +123,9 @@ fn actions(report: &Report, all: bool) -> Vec<Action<'_>> {
 fn is_action(finding: &Finding, all: bool) -> bool {
     match finding.verdict {
         // What no package manager keeps is somebody's to look at, also where its version could not be told.
-        Verdict::Unknown if is_beside(finding) => !finding.action.is_empty(),
+        Verdict::Unknown | Verdict::NoFix | Verdict::WontFix if is_beside(finding) => {
+            !finding.action.is_empty()
+        }
         Verdict::Owed if matches!(finding.about, About::CleartextService(_)) => {
             all || report::is_in_clear(finding)
         }

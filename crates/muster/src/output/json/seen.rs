@@ -3,7 +3,7 @@
 //! None of it is owed by being here; what is owed is among the findings. Null stands where this kind of root has no such
 //! thing, or where it could not be read: then `unknown` says so.
 
-use muster_core::application::Bundle;
+use muster_core::application::{Bundle, WebApplication};
 use muster_core::container::Container;
 use muster_core::fact::{Facts, Reading};
 use muster_core::running::{Listener, Transport};
@@ -64,6 +64,8 @@ struct Listening<'a> {
 
 #[derive(Serialize)]
 struct Web<'a> {
+    /// Every one that was found, whatever is known of it.
+    applications: &'a [WebApplication],
     document_roots: &'a [String],
     not_walked: Vec<NotWalked<'a>>,
 }
@@ -93,6 +95,7 @@ impl<'a> Seen<'a> {
             },
             listeners: running.listeners.found().map(|l| l.iter().map(listening).collect()),
             web: facts.walk.found().map(|walk| Web {
+                applications: &facts.applications,
                 document_roots: &walk.document_roots,
                 not_walked: walk
                     .not_walked
