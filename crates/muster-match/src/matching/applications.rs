@@ -420,7 +420,9 @@ impl Judging<'_> {
                     or_remove.trim_start_matches(',')
                 )
             }
-            None if verdict == Verdict::Missing && let Some(last) = beyond => {
+            None if verdict == Verdict::Missing
+                && let Some(last) = beyond =>
+            {
                 format!("update {name} at {path} to a version after {last}{or_remove}")
             }
             None if verdict == Verdict::EndOfSupport => {

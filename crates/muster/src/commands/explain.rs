@@ -1,6 +1,7 @@
 //! `muster explain`: what the owner of a server is told of one finding.
 
 use anyhow::bail;
+use muster_core::action;
 use muster_core::time::Instant;
 
 use super::{Answer, inspect};
@@ -23,7 +24,29 @@ pub(crate) fn run(asked: &Explain, now: Instant) -> anyhow::Result<Answer> {
     // What is mended is only told where nothing else bears the name.
     let owed: Vec<_> = named.iter().copied().filter(|f| is_owed(f, true)).collect();
     let told = if owed.is_empty() { named } else { owed };
-    explain::write(&explain::pages(&report, file.as_ref(), &told)?, asked.format)?;
+    let how = explain::Asked { name: &asked.finding, again: again(asked) };
+    explain::write(&explain::pages(&report, file.as_ref(), &told, &how)?, asked.format)?;
     let is_owed = told.iter().any(|f| is_owed(f, asked.strict));
     Ok(if is_owed { Answer::Owed } else { Answer::Good })
+}
+
+/// Returns the command that makes the same inspection again.
+fn again(asked: &Explain) -> String {
+    let mut words = vec![String::from("inspect")];
+    words.extend(asked.root.clone());
+    let mut option = |name: &str, value: Option<&std::path::Path>| {
+        if let Some(value) = value {
+            words.extend([name.to_owned(), value.display().to_string()]);
+        }
+    };
+    option("--advisories", asked.advisories.as_deref());
+    option("--ssh-config", asked.ssh.ssh_config.as_deref());
+    if asked.ssh.sudo {
+        words.push(String::from("--sudo"));
+    }
+    if asked.live_proc {
+        words.push(String::from("--live-proc"));
+    }
+    let words: Vec<_> = words.iter().map(|word| action::word(word)).collect();
+    format!("muster {}", words.join(" "))
 }

@@ -43,6 +43,30 @@ enum Item {
     Point(String),
     /// Lines to type, one after another.
     Commands(Vec<String>),
+    /// What is not listed any more when the same is inspected again.
+    Gone(String),
+}
+
+/// What was asked, and of what.
+pub(crate) struct Asked<'a> {
+    /// The name that the findings were found by.
+    pub(crate) name: &'a str,
+    /// The command that makes the same inspection again.
+    pub(crate) again: String,
+}
+
+impl Section {
+    fn say_how_to_look_again(&mut self, again: &str) {
+        let items = std::mem::take(&mut self.items).into_iter();
+        self.items = items
+            .flat_map(|item| match item {
+                Item::Gone(what) => {
+                    vec![text(format!("{what} when this is typed:")), commands([again.to_owned()])]
+                }
+                item => vec![item],
+            })
+            .collect();
+    }
 }
 
 impl Page {
@@ -82,6 +106,7 @@ pub(crate) fn pages(
     report: &Report,
     file: Option<&AdvisoryFile>,
     named: &[&Finding],
+    asked: &Asked<'_>,
 ) -> anyhow::Result<Vec<Page>> {
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     for finding in named {
@@ -90,7 +115,7 @@ pub(crate) fn pages(
             None => groups.push(vec![finding]),
         }
     }
-    groups.iter().map(|group| page(report, file, group)).collect()
+    groups.iter().map(|group| page(report, file, group, asked)).collect()
 }
 
 /// Tells whether one action answers both.
@@ -106,12 +131,20 @@ fn is_one(a: &Finding, b: &Finding) -> bool {
     }
 }
 
-fn page(report: &Report, file: Option<&AdvisoryFile>, group: &[&Finding]) -> anyhow::Result<Page> {
+fn page(
+    report: &Report,
+    file: Option<&AdvisoryFile>,
+    group: &[&Finding],
+    asked: &Asked<'_>,
+) -> anyhow::Result<Page> {
     let first = group.first().expect("a group is made for a finding");
     let (mut page, mut from) = match &first.about {
         About::Advisory(a) => advisory::page(report, file, group, a)?,
-        _ => (others::page(report, first), Vec::new()),
+        _ => (others::page(report, file, first, asked.name)?, Vec::new()),
     };
+    for section in &mut page.sections {
+        section.say_how_to_look_again(&asked.again);
+    }
     from.push(text(sources(report)));
     page.add(SOURCES, from);
     Ok(page)
@@ -141,7 +174,7 @@ fn sentence(advice: &str) -> Item {
 
 /// Says what the next inspection says, which is the same for all kinds.
 fn gone(ids: &str) -> Item {
-    text(format!("Type `muster inspect` on the server: {ids} is not listed any more."))
+    Item::Gone(format!("{ids} is not listed any more"))
 }
 
 /// Returns the command that shows the version of a package, as the package manager knows it.
@@ -208,7 +241,7 @@ fn write_text(out: &mut dyn Write, page: &Page) -> io::Result<()> {
                     }
                     continue;
                 }
-                Item::Text(words) => (words, "  ", "  "),
+                Item::Text(words) | Item::Gone(words) => (words, "  ", "  "),
                 Item::Point(words) => (words, "  - ", "    "),
             };
             for (at, line) in wrap(&for_terminal(words), WIDTH - next.len()).into_iter().enumerate()
@@ -232,7 +265,7 @@ fn write_markdown(out: &mut dyn Write, page: &Page) -> io::Result<()> {
                 writeln!(out)?;
             }
             match item {
-                Item::Text(words) => writeln!(out, "{}", escaped(words))?,
+                Item::Text(words) | Item::Gone(words) => writeln!(out, "{}", escaped(words))?,
                 Item::Point(words) => writeln!(out, "- {}", escaped(words))?,
                 Item::Commands(lines) => {
                     let lines: Vec<_> = lines.iter().map(|line| for_terminal(line)).collect();

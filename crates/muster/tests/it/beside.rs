@@ -188,3 +188,53 @@ fn the_table_names_each_place_within_eighty_columns() {
         assert!(flowed.contains(words), "{words:?} is not in\n{text}");
     }
 }
+
+#[test]
+fn the_owner_of_a_site_is_told_what_was_asked_and_what_to_type() {
+    let folder = Folder::new();
+    let (root, file) = (server(), file(&folder));
+    let root = root.text("");
+    let ask = |what: &str| {
+        let page = run(&["explain", what, &root, "--now", NOW, "--advisories", &file])
+            .is(1)
+            .text()
+            .to_owned();
+        (page.split_whitespace().collect::<Vec<_>>().join(" "), page)
+    };
+    let (words, page) = ask("CVE-2026-9102");
+    for said in [
+        "Since when The first of its flaws was published on 2026-10-01",
+        "It is being exploited. CISA added it to its catalogue of known exploited vulnerabilities on 2026-11-02",
+        "CVE-2026-9102: critical (CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H), by the record CVE-2026-9102 of the feed cve-v5",
+    ] {
+        assert!(words.contains(said), "{said}: {page}");
+    }
+    for line in [
+        "      tar -C / -czf /root/before-update.tar.gz -- srv/www/blog".to_owned(),
+        format!("      muster inspect {root} --advisories {file}"),
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line}: {page}");
+    }
+    assert!(
+        page.contains(" -- wp core update '--version=6.4.3' '--path=/srv/www/blog'\n"),
+        "{page}"
+    );
+    let (words, page) = ask("CVE-2026-9101");
+    assert!(words.contains("25.0 % to be exploited within 30 days, by FIRST's EPSS"), "{page}");
+    let (_, page) = ask("own-forms");
+    assert!(page.contains(" -- wp plugin update own-forms '--version=1.3.0' "), "{page}");
+}
+
+#[test]
+fn without_an_advisory_file_what_was_found_is_told() {
+    let root = server();
+    let ran = run(&["inspect", &root.text(""), "--now", NOW, "--format", "json"]).is(1);
+    let answer = ran.json();
+    let unknown = answer["unknown"].as_array().unwrap();
+    let told = unknown.iter().find(|u| u["what"] == "3 web applications").unwrap();
+    let why = told["why"].as_str().unwrap();
+    assert!(why.contains("MediaWiki 1.43.0 at /srv/www/wiki"), "{why}");
+    let seen = answer["seen"]["web"]["applications"].as_array().unwrap();
+    assert!(seen.iter().any(|a| a["path"] == BLOG && a["version"] == "6.4.2"), "{seen:#?}");
+    assert_eq!(seen.len(), 4, "{seen:#?}");
+}

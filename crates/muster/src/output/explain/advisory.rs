@@ -22,9 +22,9 @@ const EXCERPT: usize = 240;
 
 /// What the advisory file says of a finding, beyond what its verdict needs.
 #[derive(Default)]
-struct Said {
+pub(super) struct Said {
     title: String,
-    claims: Vec<String>,
+    pub(super) claims: Vec<String>,
     references: Vec<String>,
 }
 
@@ -37,8 +37,11 @@ pub(super) fn page(
     let verdict = group.first().map_or(Verdict::Unknown, |f| f.verdict);
     let mut page = Page::new(title(report, group.len(), verdict, first));
     let told = group.len().min(TOLD);
-    let said =
-        group.iter().take(told).map(|f| said(file, f, report)).collect::<Result<Vec<_>, _>>()?;
+    let said = group
+        .iter()
+        .take(told)
+        .map(|f| said(file, &f.id, report))
+        .collect::<Result<Vec<_>, _>>()?;
 
     page.add(WHAT, what(group, &said, verdict, first));
     page.add(SINCE, since(report, group));
@@ -306,7 +309,7 @@ fn done(report: &Report, verdict: Verdict, a: &AdvisoryFinding, group: &[&Findin
     }
     items.push(match group {
         [_] => gone(&ids),
-        _ => text(format!("Type `muster inspect` on the server: {ids} is listed any more.")),
+        _ => Item::Gone(format!("{ids} is listed any more")),
     });
     items
 }
@@ -316,12 +319,12 @@ fn is_command(action: &str) -> bool {
     ["apt-get ", "dnf ", "apk "].iter().any(|tool| action.starts_with(tool))
 }
 
-/// Looks up what the advisory file says of a finding.
-fn said(file: Option<&AdvisoryFile>, finding: &Finding, report: &Report) -> anyhow::Result<Said> {
+/// Looks up what the advisory file says of an id.
+pub(super) fn said(file: Option<&AdvisoryFile>, id: &str, report: &Report) -> anyhow::Result<Said> {
     let mut said = Said::default();
     let Some(file) = file else { return Ok(said) };
     let release = report.facts.os.found().and_then(Os::release_id).unwrap_or_default();
-    file.records(&finding.id, &mut |feed, record| {
+    file.records(id, &mut |feed, record| {
         if record.withdrawn.is_some() {
             return;
         }

@@ -1,21 +1,28 @@
 //! The pages about what no advisory speaks of: releases and kernels without support, channels, restarts, services,
 //! applications.
 
+use muster_core::action;
 use muster_core::finding::{
     About, ApplicationFinding, ArchiveUpdate, CleartextService, Concerned, ContainerFinding,
-    EndOfSupport, Finding, KernelLine, LanguageFinding, RestartOwed, Severity,
+    EndOfSupport, Finding, KernelLine, LanguageFinding, RestartOwed, Severity, Signals,
 };
 use muster_core::running::Reach;
 use muster_core::time::{day, days_between};
 use muster_core::verdict::Verdict;
+use muster_match::AdvisoryFile;
 
 use super::{
-    DONE, HOW_BAD, Item, Page, SINCE, TYPE, WHAT, commands, gone, meaning, point, sentence,
-    shows_version, text,
+    DONE, HOW_BAD, Item, Page, SINCE, TYPE, WHAT, advisory, commands, gone, meaning, point,
+    sentence, shows_version, text,
 };
 use crate::report::{Report, containers, count, refresh};
 
-pub(super) fn page(report: &Report, finding: &Finding) -> Page {
+pub(super) fn page(
+    report: &Report,
+    file: Option<&AdvisoryFile>,
+    finding: &Finding,
+    asked: &str,
+) -> anyhow::Result<Page> {
     let release = report.release_name();
     let mut page = Page::new(if finding.title.starts_with(&release) {
         finding.title.to_string()
@@ -63,8 +70,8 @@ pub(super) fn page(report: &Report, finding: &Finding) -> Page {
             ..Told::default()
         },
         About::CleartextService(c) => cleartext(finding, c),
-        About::WebApplication(a) => application(report, finding, a),
-        About::LanguagePackage(l) => language(finding, l),
+        About::WebApplication(a) => application(report, file, finding, a, asked)?,
+        About::LanguagePackage(l) => language(report, file, finding, l, asked)?,
         About::Container(c) => container(finding, c),
         About::Advisory(_) => Told::default(),
     };
@@ -75,9 +82,9 @@ pub(super) fn page(report: &Report, finding: &Finding) -> Page {
         how_bad.push(text(format!("Muster counts it as {}.", finding.severity.name())));
     }
     page.add(HOW_BAD, how_bad);
-    page.add(TYPE, if told.kind.is_empty() { action(finding) } else { told.kind });
+    page.add(TYPE, if told.kind.is_empty() { advice(finding) } else { told.kind });
     page.add(DONE, told.done);
-    page
+    Ok(page)
 }
 
 /// What is told of a finding, by section.
@@ -92,7 +99,7 @@ struct Told {
 }
 
 /// Shows the action of a finding: a command as one, an advice in words as words.
-fn action(finding: &Finding) -> Vec<Item> {
+fn advice(finding: &Finding) -> Vec<Item> {
     let is_line = !finding.action.contains(", ")
         && [
             "apt-get ",
@@ -295,7 +302,13 @@ fn cleartext(finding: &Finding, c: &CleartextService) -> Told {
     }
 }
 
-fn application(report: &Report, finding: &Finding, a: &ApplicationFinding) -> Told {
+fn application(
+    report: &Report,
+    file: Option<&AdvisoryFile>,
+    finding: &Finding,
+    a: &ApplicationFinding,
+    asked: &str,
+) -> anyhow::Result<Told> {
     let version = a.version.as_deref().unwrap_or("in a version that no file tells");
     let part =
         a.part_of.as_ref().map_or(String::new(), |(of, part)| format!(", a {part} of {of},"));
@@ -321,46 +334,144 @@ fn application(report: &Report, finding: &Finding, a: &ApplicationFinding) -> To
         ))),
         None => {}
     }
-    let mut how_bad = Vec::new();
-    if !a.cves.is_empty() {
-        let shown: Vec<&str> = a.cves.iter().take(30).map(String::as_str).collect();
-        let more = a.cves.len().saturating_sub(30);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        how_bad.push(text(format!(
-            "This version has {}: {}{more}. `muster advisory ID` shows who says so.",
-            count(a.cves.len(), "known flaw", "known flaws"),
-            shown.join(", ")
-        )));
-    }
-    let since = a.ended.map(|d| {
+    let flaws = Flaws { ids: &a.cves, signals: &a.signals, asked };
+    let mut since = flaws.since(report);
+    since.extend(a.ended.map(|d| {
         text(format!(
             "Its makers ended their support of this branch on {d}, {} days before this inspection.",
             days_between(d, day(report.at))
         ))
-    });
+    }));
     let done = a.fixed.as_ref().map_or_else(
         || format!("It reads the version in {} again, or finds the folder gone.", a.evidence),
         |fixed| format!("It reads the version in {} again: it must be {fixed} or newer, or the folder gone.", a.evidence),
     );
-    Told {
+    Ok(Told {
         what,
-        since: since.into_iter().collect(),
-        how_bad,
+        since,
+        how_bad: flaws.how_bad(report, file)?,
+        kind: to_type(finding, a),
         done: vec![text(done), gone(&finding.id)],
-        ..Told::default()
+    })
+}
+
+/// Says how a copy is brought up to date. Only what a program's own documentation spells out is given as a command.
+fn to_type(finding: &Finding, a: &ApplicationFinding) -> Vec<Item> {
+    if finding.action.is_empty() {
+        return vec![text("There is nothing to type: nothing is known against it.")];
+    }
+    let mut items = vec![sentence(&finding.action)];
+    let Some(to) = a.latest.as_deref().or(a.fixed.as_deref()) else { return items };
+    items.push(text("Keep what is there first, and a dump of its database with it:"));
+    let folder = a.path.trim_start_matches('/');
+    items.push(commands([action::on("tar -C / -czf /root/before-update.tar.gz --", [folder])]));
+    let slug = a.product.as_str();
+    let wp = match (&a.part_of, slug) {
+        (None, "wordpress") => Some((a.path.as_str(), vec!["core", "update"])),
+        (Some((of, part)), _) if of == "wordpress" && (part == "plugin" || part == "theme") => {
+            let site = a.path.split("/wp-content/").next().unwrap_or(&a.path);
+            Some((site, vec![part.as_str(), "update", slug]))
+        }
+        _ => None,
+    };
+    if let Some((site, words)) = wp {
+        // The program refuses root, and a number is no name.
+        let owner = match a.account.as_deref() {
+            None | Some("root" | "0") => "www-data".to_owned(),
+            Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => format!("#{number}"),
+            Some(name) => name.to_owned(),
+        };
+        items.push(text("With wp-cli (wp-cli.org), as the account that owns the files:"));
+        let (version, path) = (format!("--version={to}"), format!("--path={site}"));
+        let mut line = vec!["sudo", "-u", owner.as_str(), "--", "wp"];
+        line.extend(words);
+        line.extend([version.as_str(), path.as_str()]);
+        let line: Vec<_> = line.into_iter().map(action::word).collect();
+        items.push(commands([line.join(" ")]));
+    } else {
+        items.push(text(format!(
+            "Then bring {to} from its makers and follow their guide for updates: some programs also change their database, and must be told to. The folder is"
+        )));
+        items.push(commands([a.path.clone()]));
+    }
+    items
+}
+
+/// The flaws of something that no package manager keeps.
+struct Flaws<'a> {
+    ids: &'a [String],
+    signals: &'a Signals,
+    asked: &'a str,
+}
+
+impl Flaws<'_> {
+    /// The one that was asked for comes first.
+    fn in_order(&self) -> impl Iterator<Item = &str> {
+        let is_asked = |id: &&str| id.eq_ignore_ascii_case(self.asked);
+        let ids = || self.ids.iter().map(String::as_str);
+        ids().filter(is_asked).chain(ids().filter(move |id| !is_asked(id)))
+    }
+
+    fn since(&self, report: &Report) -> Vec<Item> {
+        let Some(date) = self.signals.published else {
+            return vec![text("The records at hand do not tell when its flaws were published.")]
+                .into_iter()
+                .filter(|_| !self.ids.is_empty())
+                .collect();
+        };
+        let age = days_between(date, day(report.at));
+        vec![text(format!(
+            "The first of its flaws was published on {date}, {age} days before this inspection."
+        ))]
+    }
+
+    fn how_bad(&self, report: &Report, file: Option<&AdvisoryFile>) -> anyhow::Result<Vec<Item>> {
+        /// How many are named, and of how many the claims are looked up.
+        const NAMED: usize = 30;
+        const LOOKED_UP: usize = 3;
+        let mut items = Vec::new();
+        if self.ids.is_empty() {
+            return Ok(items);
+        }
+        let shown: Vec<&str> = self.in_order().take(NAMED).collect();
+        let more = self.ids.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        items.push(text(format!(
+            "This version has {}: {}{more}. `muster advisory ID` shows who says so.",
+            count(self.ids.len(), "known flaw", "known flaws"),
+            shown.join(", ")
+        )));
+        let one = if self.ids.len() == 1 { "It" } else { "One of them" };
+        if let Some((added, due)) = self.signals.exploited {
+            let due = due.map_or(String::new(), |d| format!(", and set {d} for its end"));
+            items.push(point(format!(
+                "{one} is being exploited. CISA added it to its catalogue of known exploited vulnerabilities on {added}{due}."
+            )));
+        }
+        if let Some(likelihood) = self.signals.likelihood {
+            items.push(point(format!(
+                "{one} has a likelihood of {:.1} % to be exploited within 30 days, by FIRST's EPSS.",
+                f64::from(likelihood) * 100.0
+            )));
+        }
+        for id in shown.iter().take(LOOKED_UP) {
+            for claim in advisory::said(file, id, report)?.claims {
+                items.push(point(format!("{id}: {claim}")));
+            }
+        }
+        Ok(items)
     }
 }
 
-fn language(finding: &Finding, l: &LanguageFinding) -> Told {
-    let mut how_bad = Vec::new();
-    if !l.cves.is_empty() {
-        how_bad.push(text(format!(
-            "This version has {}: {}.",
-            count(l.cves.len(), "known flaw", "known flaws"),
-            l.cves.join(", ")
-        )));
-    }
-    Told {
+fn language(
+    report: &Report,
+    file: Option<&AdvisoryFile>,
+    finding: &Finding,
+    l: &LanguageFinding,
+    asked: &str,
+) -> anyhow::Result<Told> {
+    let flaws = Flaws { ids: &l.cves, signals: &l.signals, asked };
+    Ok(Told {
         what: vec![
             text(format!(
                 "{} {} of {} lies at {}, where the distribution's updates do not reach it.",
@@ -368,10 +479,11 @@ fn language(finding: &Finding, l: &LanguageFinding) -> Told {
             )),
             text(meaning(finding.verdict)),
         ],
-        how_bad,
+        since: flaws.since(report),
+        how_bad: flaws.how_bad(report, file)?,
         done: vec![text(format!("It reads {} again.", l.path)), gone(&finding.id)],
         ..Told::default()
-    }
+    })
 }
 
 fn container(finding: &Finding, c: &ContainerFinding) -> Told {
