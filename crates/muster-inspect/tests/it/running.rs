@@ -226,6 +226,7 @@ fn what_would_listen() {
         ("etc/snmp/snmpd.conf", b"rocommunity public\n"),
         ("usr/lib/systemd/system/vsftpd.service", b""),
         ("etc/rc2.d/S01snmpd", b""),
+        ("etc/rc2.d/S02openbsd-inetd", b""),
         ("etc/inetd.conf", b"telnet stream tcp nowait root /usr/sbin/in.telnetd in.telnetd\n"),
     ]);
     let wants = folder.path().join("etc/systemd/system/multi-user.target.wants");

@@ -340,8 +340,8 @@ fn a_file_that_is_too_large_is_named_and_stays_there() {
     if !may_make_namespaces() {
         return not_run("root, namespaces and busybox");
     }
-    let large = r#"mkdir -p "$root/opt/large/wp-includes" "$root/home/some one/wiki/inc"
-truncate -s 20G "$root/opt/large/wp-includes/version.php" "$root/home/some one/wiki/VERSION" "$root/opt/jenkins.war"
+    let large = r#"mkdir -p "$root/opt/large/wp-includes" "$root/srv/some one/wiki/inc"
+truncate -s 20G "$root/opt/large/wp-includes/version.php" "$root/srv/some one/wiki/VERSION" "$root/opt/jenkins.war"
 "#;
     let script = SERVER.replace("ip link set lo up\n", &format!("{large}ip link set lo up\n"));
     for shell in ["sh", "busybox sh"] {

@@ -316,7 +316,12 @@ fn application(
         "{} {version}{part} lies at {}. No package manager keeps it up to date: somebody must.",
         a.product, a.path
     ))];
-    what.push(text(format!("The version stands in {}.", a.evidence)));
+    what.push(text(match &a.version {
+        Some(_) => format!("The version stands in {}.", a.evidence),
+        None => {
+            format!("It was recognised by {}; no file that is read holds its version.", a.evidence)
+        }
+    }));
     if let Some(account) = &a.account {
         what.push(text(format!("Its files belong to the account {account}.")));
     }
