@@ -39,7 +39,7 @@ fn what_apache_serves_by_a_pattern_or_a_variable_is_served() {
             &["? /etc/apache2/apache2.conf line 1: where VirtualDocumentRoot"],
         ),
         ("AliasMatch ^/y/(.*)$ /data/am/$1", &["/data/am"]),
-        ("AliasMatch ^/~(.*?)/(.*) /home/$1/www/$2", &["/home/*/www/*"]),
+        ("AliasMatch ^/~(.*?)/(.*) /data/homes/$1/www/$2", &["/data/homes/*/www/*"]),
         ("ScriptAliasMatch ^/cgi/(.*) /srv/cgi/$1.pl", &["/srv/cgi"]),
         ("Alias /x/ /srv/x/", &["/srv/x"]),
         ("Alias /x /srv/x", &["/srv/x"]),
@@ -66,7 +66,7 @@ fn what_apache_serves_by_a_pattern_or_a_variable_is_served() {
         ("RewriteRule ^/a /srv/hosts/b [R=301,L]\nRewriteRule ^ /blog/index.php [L]", &[]),
         (
             "UserDir public_html /var/html /srv/*/docs",
-            &["/data/homes/w/public_html", "/home/h/public_html", "/srv/*/docs", "/var/html/*"],
+            &["/data/homes/w/public_html", "/srv/*/docs", "/var/html/*"],
         ),
         ("UserDir disabled root", &[]),
         (
@@ -93,7 +93,6 @@ fn what_apache_serves_by_a_pattern_or_a_variable_is_served() {
             ("etc/apache2/other/sites/c.conf", "DocumentRoot rel\n"),
             ("etc/passwd", "w:x:1000:1000::/data/homes/w:/bin/sh\nn:x:1:1::/nonexistent:/bin/sh\n"),
             ("data/homes/w/public_html/x", ""),
-            ("home/h/public_html/x", ""),
             ("srv/hosts/x", ""),
         ]);
         assert_eq!(found, is, "{text}");
@@ -173,13 +172,14 @@ fn what_lighttpd_and_caddy_serve_by_a_pattern_or_a_variable_is_served() {
                 "? /etc/lighttpd/lighttpd.conf takes a part of its configuration from a program (include_shell)",
             ],
         ),
-        ("userdir.path = \"public_html\"", &["/home/h/public_html"]),
+        ("userdir.path = \"public_html\"", &["/data/homes/h/public_html"]),
         ("userdir.basepath = \"/srv/u/\"\nuserdir.path = \"w\"", &["/srv/u/*/w"]),
     ] {
         let found = told(&[
             ("etc/lighttpd/lighttpd.conf", text),
             ("etc/lighttpd/conf.d/a.conf", "server.document-root = \"/srv/conf\"\n"),
-            ("home/h/public_html/x", ""),
+            ("etc/passwd", "h:x:1000:1000::/data/homes/h:/bin/sh\n"),
+            ("data/homes/h/public_html/x", ""),
         ]);
         assert_eq!(found, is, "{text}");
     }
