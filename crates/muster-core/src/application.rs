@@ -63,7 +63,7 @@ pub struct Bundle {
 /// What is known of the walk that looked for applications.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Walk {
-    /// The document roots that web servers' configurations name.
+    /// The document roots that web servers' configurations name; a star stands for what each request tells.
     pub document_roots: Vec<String>,
     /// What was not entered, and why: network and FUSE mounts, what lies too deep.
     pub not_walked: Vec<(String, String)>,

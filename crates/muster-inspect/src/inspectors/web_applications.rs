@@ -23,7 +23,7 @@ use muster_core::catalog;
 use muster_core::fact::{Facts, Obstacle, Reading};
 
 use crate::catalogue::{APPLICATIONS, READS};
-use crate::root::{MAX_LINKS, Root, Spotted, Wanted, is_below};
+use crate::root::{CONTAINERS, MAX_LINKS, Root, Spotted, Wanted, is_below};
 use crate::{Inspector, Scope, owners};
 
 /// Finds web applications.
@@ -41,6 +41,9 @@ static DECLARED: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     lists.into_iter().flatten().copied().collect()
 });
 
+static IN_PLACE: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| [&DECLARED[..], servers::READS_IN_PLACE].concat());
+
 /// What the end of a path was looked for.
 #[derive(Clone, Copy)]
 enum Looked {
@@ -56,6 +59,10 @@ impl Inspector for WebApplications {
 
     fn reads(&self) -> &'static [&'static str] {
         &DECLARED
+    }
+
+    fn reads_in_place(&self) -> &'static [&'static str] {
+        &IN_PLACE
     }
 
     fn scope(&self) -> Scope {
@@ -117,12 +124,20 @@ impl Inspector for WebApplications {
         limit(&mut applications, MAX_APPLICATIONS, "web applications", &mut facts.obstacles);
         limit(&mut languages, MAX_LANGUAGES, "language packages", &mut facts.obstacles);
         // Only who has something to serve is asked what he serves.
-        let served = servers::document_roots(root, &mut facts.obstacles);
+        let serving = servers::document_roots(root, &mut facts.obstacles);
+        let served = serving.served;
         name_not_walked(&served, &walked.not_walked, &mut facts.obstacles);
         let ways = reach::serve(root, &served, &mut applications);
         own(root, facts, &mut applications, &mut languages);
         name_accounts(root, &mut applications);
-        copies::tell(&mut applications, &ways, true);
+        let is_left = |a: &WebApplication| a.served_by.is_none() && a.owner_package.is_none();
+        let is_known = serving.is_whole && serving.others.is_empty();
+        if applications.iter().any(is_left) {
+            facts.obstacles.extend(serving.others);
+        }
+        // What containers serve may lie outside of them.
+        let is_alone = !walked.not_walked.iter().any(|(_, why)| why == CONTAINERS);
+        copies::tell(&mut applications, &ways, is_known && is_alone);
         applications.sort_unstable();
         languages.sort_unstable();
         languages.dedup();
@@ -131,7 +146,7 @@ impl Inspector for WebApplications {
         facts.walk = Reading::Found(Walk {
             document_roots: served
                 .into_iter()
-                .map(|s| s.path)
+                .map(|s| s.pattern.unwrap_or(s.path))
                 .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect(),

@@ -33,15 +33,32 @@ const MAX_LINES: u64 = 24 << 20;
 const MAX_INDICES: usize = 400;
 /// Names in the lines.
 const MAX_NODES: usize = 300_000;
+/// Paths that are no text, of which each is an obstacle.
+const MAX_UNNAMED: usize = 1000;
 
 const START: &[u8] = b"\nmuster answers 1 ";
 const END: &[u8] = b"\nmuster has answered 1 ";
 
+const LACKS: &[u8] = b"\nmuster lacks ";
+
 /// What obstacles call the answer itself.
 const ANSWER: &str = "the answer over SSH";
 
+/// Returns the names of the programs that a server says it lacks.
+fn lacks(head: &[u8]) -> Option<String> {
+    let rest = head.get(memchr::memmem::find(head, LACKS)? + LACKS.len()..)?;
+    let line = rest.split(|b| *b == b'\n').next()?;
+    let words = line.get(..line.len().min(100))?.split(|b| *b == b' ');
+    let is_name = |word: &&[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_lowercase);
+    let names: Vec<&str> =
+        words.filter(is_name).filter_map(|w| std::str::from_utf8(w).ok()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 /// Why a file was left where it is: script.sh has the limits.
-const TOO_LARGE: &str = "is larger than what is brought over SSH (4 MiB, of databases of packages and of .war files 256 MiB); inspect on the spot";
+const TOO_LARGE: &str = "is not brought over SSH: it is larger than 4 MiB (databases of packages and .war files: 256 MiB), or has two names and is not for everybody to read; inspect on the spot";
+const ELSEWHERE: &str =
+    "is a link to a file of another name, which is not brought over SSH; inspect on the spot";
 
 /// Returns the line of `authorized_keys` that lets a key do this and nothing else.
 pub fn key_line(key: &str, sudo: bool) -> String {
@@ -87,8 +104,13 @@ pub struct Named {
 }
 
 /// Why an answer cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotWhole {
+    /// The server has not the programs that the script is made of.
+    #[error(
+        "the server lacks {0}: without that nothing of it can be told; install it, or inspect a copy of its disk"
+    )]
+    Lacks(String),
     /// The script never began.
     #[error("the script did not begin to answer: is there a shell behind this account?")]
     NoStart,
@@ -112,7 +134,7 @@ impl Answer {
                 let at = memchr::memmem::find(&head, START)?;
                 Some((at + 1, head.get(at + START.len()..)?))
             })
-            .ok_or(NotWhole::NoStart)?;
+            .ok_or_else(|| lacks(&head).map_or(NotWhole::NoStart, NotWhole::Lacks))?;
         let (length, digits) = number(rest).ok_or(NotWhole::Cut)?;
         let start = (at + START.len() - 1 + digits + 1) as u64;
         if length > MAX_LINES {
@@ -220,6 +242,8 @@ pub struct Collected {
     mounts: Mounts,
     /// The directories that a walk could not enter.
     refused: BTreeSet<String>,
+    /// Files whose paths are no text.
+    unnamed: Vec<Vec<u8>>,
     obstacles: Vec<Obstacle>,
 }
 
@@ -231,8 +255,8 @@ enum Node {
     File,
     /// A file that may not be read.
     Refused,
-    /// A file that is too large to be brought.
-    Large,
+    /// A file that was not brought, and why.
+    Left(&'static str),
     /// A name, without what the file says.
     Name,
     Link,
@@ -282,6 +306,7 @@ impl Collected {
             is_root: false,
             mounts: Mounts::default(),
             refused: BTreeSet::new(),
+            unnamed: Vec::new(),
             obstacles,
         };
         let mut mountinfo = Vec::new();
@@ -306,8 +331,13 @@ impl Collected {
             }
         }
         this.mounts = Mounts::below(b"/", &mountinfo);
+        if !this.is_root && hides_processes(&mountinfo) {
+            let why = "shows each account its own processes alone (hidepid): what others run is not known; it needs root: inspect with --sudo, or as root";
+            this.obstacles.push(obstacle("/proc", why));
+        }
         if odd > 0 {
-            let why = format!("leaves out {odd} names with a line break in them");
+            let names = if odd == 1 { "name" } else { "names" };
+            let why = format!("leaves out {odd} {names} with a line break in them");
             this.obstacles.push(Obstacle::new(ANSWER, why));
         }
         this
@@ -316,7 +346,14 @@ impl Collected {
     /// Takes a line about a file.
     fn take(&mut self, line: &[u8], link: &mut Option<String>) {
         let Some((tag, path)) = line.split_first_chunk::<2>() else { return };
-        let Ok(path) = std::str::from_utf8(path) else { return };
+        let Ok(path) = std::str::from_utf8(path) else {
+            if matches!(tag, b"f " | b"r " | b"n " | b"b " | b"q ")
+                && self.unnamed.len() < MAX_UNNAMED
+            {
+                self.unnamed.push(path.to_vec());
+            }
+            return;
+        };
         let path = components(path).collect::<Vec<_>>().join("/");
         let (node, is_target) = match tag {
             b"u " => {
@@ -332,7 +369,8 @@ impl Collected {
             b"f " => (Node::File, false),
             b"c " => (Node::File, true),
             b"r " => (Node::Refused, true),
-            b"b " => (Node::Large, false),
+            b"b " => (Node::Left(TOO_LARGE), false),
+            b"q " => (Node::Left(ELSEWHERE), false),
             b"n " => (Node::Name, false),
             b"s " => (Node::Special, false),
             b"l " => {
@@ -430,7 +468,7 @@ impl Collected {
         let kind = match self.nodes.get(name) {
             Some(Node::Directory | Node::Closed) => EntryKind::Directory,
             Some(Node::Special) => EntryKind::Special,
-            Some(Node::Large) => return Reading::Unknown(obstacle(name, TOO_LARGE)),
+            Some(Node::Left(why)) => return Reading::Unknown(obstacle(name, *why)),
             _ => return Reading::Absent,
         };
         Reading::Found(Look { kind, user: 0, modified: None })
@@ -447,6 +485,18 @@ impl Collected {
             None => Reading::Absent,
         }
     }
+}
+
+/// Tells whether `/proc` is mounted so that an account sees its own processes alone (proc(5)).
+fn hides_processes(mountinfo: &[u8]) -> bool {
+    String::from_utf8_lossy(mountinfo).lines().any(|line| {
+        let mut fields = line.split(' ');
+        let is_proc = fields.nth(4) == Some("/proc");
+        let hides = |option: &str| {
+            option.strip_prefix("hidepid=").is_some_and(|value| !matches!(value, "0" | "off"))
+        };
+        is_proc && line.split([' ', ',']).any(hides)
+    })
 }
 
 fn needs_root(path: &str) -> Obstacle {
@@ -518,7 +568,7 @@ impl Root for Collected {
                 there => there,
             },
             Some(Node::Refused) => Reading::Unknown(needs_root(&name)),
-            Some(Node::Large) => Reading::Unknown(obstacle(path, TOO_LARGE)),
+            Some(Node::Left(why)) => Reading::Unknown(obstacle(path, *why)),
             Some(Node::Directory | Node::Closed) => Reading::Unknown(no_file(path, "a directory")),
             Some(Node::Special) => Reading::Unknown(no_file(path, "a device, a FIFO or a socket")),
             Some(Node::Name | Node::Link) => {
@@ -539,7 +589,7 @@ impl Root for Collected {
         } else {
             below(self.nodes.range(prefix.clone()..), &prefix, |node| match node {
                 Node::Directory | Node::Closed => EntryKind::Directory,
-                Node::File | Node::Refused | Node::Large | Node::Name => EntryKind::File,
+                Node::File | Node::Refused | Node::Left(_) | Node::Name => EntryKind::File,
                 Node::Link => EntryKind::Link,
                 Node::Special => EntryKind::Special,
             })
@@ -586,6 +636,12 @@ impl Root for Collected {
                 let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
                 walked.spot(wanted, folder.as_bytes(), name.as_bytes());
             }
+        }
+        for path in &self.unnamed {
+            let at = path.iter().rposition(|b| *b == b'/').unwrap_or_default();
+            let (folder, name) = path.split_at(at);
+            let folder = folder.strip_prefix(b"/").unwrap_or(folder);
+            walked.spot(wanted, folder, name.get(1..).unwrap_or_default());
         }
         for (place, verdict) in self.mounts.all() {
             let path = String::from_utf8_lossy(place);
@@ -697,6 +753,21 @@ impl Content for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proc_that_hides_others_is_known_by_its_options() {
+        let line = |options: &str| format!("22 1 0:20 / /proc rw,nosuid - proc proc {options}\n");
+        for (options, expected) in [
+            ("rw", false),
+            ("rw,hidepid=0", false),
+            ("rw,hidepid=off", false),
+            ("rw,hidepid=2", true),
+            ("rw,gid=4,hidepid=invisible", true),
+        ] {
+            assert_eq!(hides_processes(line(options).as_bytes()), expected, "{options}");
+        }
+        assert!(!hides_processes(b"22 1 0:20 / /jail/proc rw - proc proc rw,hidepid=2\n"));
+    }
 
     #[test]
     fn an_index_is_named_by_a_plain_path_and_a_digest() {

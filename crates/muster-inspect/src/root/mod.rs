@@ -20,7 +20,7 @@ pub(crate) use declared::{Pattern, glob};
 pub use directory::Directory;
 pub use overlay::{Marks, Overlay};
 pub use tar::{NotTar, Tar};
-pub(crate) use walk::is_below;
+pub(crate) use walk::{CONTAINERS, is_below};
 pub use walk::{Spotted, Walked, Wanted};
 pub use within::Within;
 

@@ -257,7 +257,8 @@ impl Walked {
     }
 }
 
-const CONTAINERS: &str = "is where containers are stored; each is inspected as a root of its own";
+pub(crate) const CONTAINERS: &str =
+    "is where containers are stored; each is inspected as a root of its own";
 
 /// Why a directory is passed by wherever it stands: what is in it is no part of this system, or inspectors of their own
 /// read it. An empty reason: there is nothing in it to speak of.

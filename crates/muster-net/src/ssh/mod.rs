@@ -315,6 +315,7 @@ fn client(reach: &Reach, server: &Destination, command: &str) -> Command {
     for option in [
         "BatchMode=yes",
         "ClearAllForwardings=yes",
+        "RemoteCommand=none",
         "PermitLocalCommand=no",
         "Tunnel=no",
         "ControlMaster=no",

@@ -351,10 +351,55 @@ truncate -s 20G "$root/opt/large/wp-includes/version.php" "$root/srv/some one/wi
         let ran = sshd.inspect(&["--format", "json", "--all"]);
         let unknown = learned(&ran)["unknown"].to_string();
         for path in ["/opt/large/wp-includes/version.php", "/opt/jenkins.war"] {
-            assert!(unknown.contains(&format!("{path}\",\"why\":\"is larger")), "{unknown}");
+            assert!(unknown.contains(&format!("{path}\",\"why\":\"is not brought")), "{unknown}");
         }
         assert!(learned(&ran).to_string().contains("/srv/www/blog"));
     }
+}
+
+#[test]
+fn what_anyone_may_write_opens_nothing_else() {
+    if !may_make_namespaces() {
+        return not_run("root, namespaces and busybox");
+    }
+    let planted = r#"echo topsecret >"$root/etc/secret"
+chmod 600 "$root/etc/secret"
+for name in link named hard; do mkdir -p "$root/srv/u/$name/wp-includes"; done
+ln -s /etc/secret "$root/srv/u/link/wp-includes/version.php"
+ln -s /srv/www/blog/wp-includes/version.php "$root/srv/u/named/wp-includes/version.php"
+ln "$root/etc/secret" "$root/srv/u/hard/wp-includes/version.php"
+for name in "$(printf 'new\nline')" "$(printf 'odd\377')"; do
+    mkdir -p "$root/srv/$name/wp-includes"
+    cp "$root/srv/www/blog/wp-includes/version.php" "$root/srv/$name/wp-includes/"
+done
+"#;
+    let script = SERVER.replace("ip link set lo up\n", &format!("{planted}ip link set lo up\n"));
+    for shell in ["sh", "busybox sh"] {
+        let forced = format!("exec {shell} -c \"$SSH_ORIGINAL_COMMAND\"");
+        let alone = Alone { root: Folder::new(), script: script.clone() };
+        let sshd = Sshd::start_with(Some(&forced), None, Some(alone)).unwrap();
+        let command = run(&["ssh-key", "--script"]).is(0);
+        let said = sshd.tell(&format!("exec /bin/sh -c '{}'", command.text().trim_end()));
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.contains("muster has answered 1"), "{said}");
+        assert!(!said.contains("topsecret"), "{shell}");
+        let ran = sshd.inspect(&["--format", "json", "--all"]);
+        let answer = learned(&ran);
+        let unknown = answer["unknown"].to_string();
+        for known in [
+            "/srv/u/link/wp-includes/version.php\",\"why\":\"is a link to a file of another name",
+            "/srv/u/hard/wp-includes/version.php\",\"why\":\"is not brought over SSH",
+            "leaves out 1 name with a line break in them",
+            "has a name on its way that is not UTF-8",
+        ] {
+            assert!(unknown.contains(known), "{known}: {unknown}");
+        }
+        assert!(answer["findings"].to_string().contains("/srv/u/named\""), "{answer:#}");
+    }
+    let lacks =
+        "sh -c \"$(echo \"$SSH_ORIGINAL_COMMAND\" | sed 's/cat find grep/cat nofind grep/')\"";
+    let sshd = Sshd::alone(Some(lacks)).unwrap();
+    sshd.inspect(&[]).refused(&["the server lacks nofind"]);
 }
 
 #[test]
@@ -536,9 +581,15 @@ fn a_client_is_asked_safely_and_not_believed() {
     inspect_with(&folder).refused(&["ssh://a@web1.example.org:2222"]);
     let asked = std::fs::read_to_string(folder.at("asked")).unwrap();
     let asked: Vec<&str> = asked.lines().collect();
-    for option in
-        ["-a", "-x", "-T", "BatchMode=yes", "ClearAllForwardings=yes", "PermitLocalCommand=no"]
-    {
+    for option in [
+        "-a",
+        "-x",
+        "-T",
+        "BatchMode=yes",
+        "ClearAllForwardings=yes",
+        "RemoteCommand=none",
+        "PermitLocalCommand=no",
+    ] {
         assert!(asked.contains(&option), "{option}: {asked:?}");
     }
     let end: Vec<&str> = asked.iter().rev().take(7).rev().copied().collect();

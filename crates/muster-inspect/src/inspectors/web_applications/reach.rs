@@ -11,7 +11,7 @@ use muster_core::application::WebApplication;
 use super::copies::nearest;
 use super::servers::Served;
 use super::without_links;
-use crate::root::Root;
+use crate::root::{Root, glob};
 
 /// Links in document roots that are followed.
 const MAX_SERVED_LINKS: usize = 10_000;
@@ -30,16 +30,24 @@ pub(super) fn serve(
     if applications.is_empty() {
         return ways;
     }
-    let named: BTreeMap<&str, &str> = served.iter().map(|s| (&*s.path, &*s.by)).collect();
+    let (patterns, whole): (Vec<&Served>, Vec<&Served>) =
+        served.iter().partition(|s| s.pattern.is_some());
+    let named: BTreeMap<&str, &str> = whole.iter().map(|s| (&*s.path, &*s.by)).collect();
     // A folder may be served under another name than its own: through a link, to a document root or within one.
     let linked = linked(root, served);
-    let inner = around(served, &linked, applications);
+    let inner = around(&whole, &linked, applications);
     for (application, ways) in applications.iter_mut().zip(&mut ways) {
         let path = application.path.as_str();
         let mut by = None;
         if let Some((folder, file)) = nearest(path, |folder| named.get(folder).copied()) {
             by = Some(file);
             ways.push(path.get(folder.len()..).unwrap_or_default().to_owned());
+        }
+        for served in &patterns {
+            if let Some(below) = served.below(path) {
+                by = by.or(Some(&*served.by));
+                ways.push(below.to_owned());
+            }
         }
         // Debian's own lie elsewhere, and the document root has a link to each of their folders.
         if let Some((folder, links)) = nearest(&application.evidence, |folder| linked.get(folder)) {
@@ -75,7 +83,7 @@ fn parts(applications: &mut [WebApplication]) {
 
 /// Returns the applications within which a folder is served that holds none of its own, and the file that says so.
 fn around<'a>(
-    served: &'a [Served],
+    served: &[&'a Served],
     linked: &Linked<'a>,
     applications: &[WebApplication],
 ) -> BTreeMap<String, &'a str> {
@@ -110,15 +118,30 @@ fn linked<'a>(root: &dyn Root, served: &'a [Served]) -> Linked<'a> {
             }
         };
         follow(&served.path, String::new());
+        let pattern = served.pattern.as_deref();
         for name in root.links_in(&served.path) {
             if left == 0 {
                 return linked;
             }
             left -= 1;
-            follow(&format!("{}/{name}", served.path.trim_end_matches('/')), name);
+            let path = format!("{}/{name}", served.path.trim_end_matches('/'));
+            match pattern {
+                None => follow(&path, name),
+                // The link is such a folder itself, or one lies behind it.
+                Some(pattern) if glob(beginning(pattern, &path), &path) => {
+                    follow(&path, String::new());
+                }
+                Some(_) => {}
+            }
         }
     }
     linked
+}
+
+/// Returns as many names of a pattern as a path has.
+fn beginning<'p>(pattern: &'p str, path: &str) -> &'p str {
+    let end = pattern.match_indices('/').map(|(at, _)| at).nth(path.matches('/').count());
+    end.and_then(|end| pattern.get(..end)).unwrap_or(pattern)
 }
 
 #[cfg(test)]
@@ -205,5 +228,18 @@ mod tests {
             ),
             ["/srv/blog-20230304: backup", "/srv/blog-20240304: - served"]
         );
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_left_over_is_not_called_so() {
+        let copies = ["srv/a", "srv/b", "srv/vh/old", "srv/vh/x.bak/blog"];
+        let all = ["/srv/a: - served", "/srv/b: abandoned"];
+        let known = "DocumentRoot /srv/a\nVirtualDocumentRoot /srv/vh/%0\n";
+        assert_eq!(
+            told(&copies, &[], known),
+            [&all[..], &["/srv/vh/old: - served", "/srv/vh/x.bak/blog: - served"]].concat()
+        );
+        let unknown = format!("{known}Alias /x ${{SOMETHING}}/x\n");
+        assert!(!told(&copies, &[], &unknown).concat().contains("abandoned"));
     }
 }

@@ -2,26 +2,33 @@
 //! manual, "Configuration file's structure"), lighttpd (its wiki, "Docs_Configuration"), Caddy (its manual, "Caddyfile").
 //!
 //! Read are the directives that name folders, and the files that are included; conditions are not evaluated, so that a
-//! folder counts as served where any branch serves it. Programs that a configuration would run (`include_shell`) are not
-//! run, and that is said.
+//! folder counts as served where any branch serves it. What a path takes from variables of the configuration is put in;
+//! where a request tells a part of it (`/srv/vh/%0`), everything is served that this part may lead to. Programs that a
+//! configuration would run (`include_shell`) are not run. What cannot be known so is named, with its line: then what is
+//! served is not known as a whole. Servers that are not read are named by `others`.
 
 mod apache;
 mod caddy;
 mod lighttpd;
 mod nginx;
+mod others;
+mod values;
 
 use std::collections::BTreeSet;
 
 use muster_core::fact::{Obstacle, Reading};
 
-use crate::root::{Entry, EntryKind, Root};
+use crate::root::{self, Entry, EntryKind, Root};
+use values::{NAME, REST};
 
-/// What must be kept of a tar, and may be read.
+/// What must be kept of a tar, asked for over SSH, and may be read.
 pub(super) const READS: &[&str] = &[
-    "/etc/apache2/**",
+    "/etc/apache2*/**",
     "/etc/httpd/**",
     "/etc/phpmyadmin/*.conf",
     "/usr/local/apache2/conf/**",
+    "/opt/lampp/etc/httpd.conf",
+    "/opt/lampp/etc/extra/**",
     "/etc/nginx/**",
     "/usr/local/nginx/conf/**",
     "/etc/lighttpd/**",
@@ -29,11 +36,45 @@ pub(super) const READS: &[&str] = &[
     "/home/*/public_html/",
 ];
 
+/// What may be read beside that where all files are at hand: the script that goes over SSH has room for little.
+pub(super) const READS_IN_PLACE: &[&str] = &[
+    "/etc/sysconfig/httpd",
+    "/etc/sysconfig/apache2",
+    "/etc/conf.d/apache2",
+    "/usr/local/apache2/bin/envvars",
+    "/usr/local/apache/conf/**",
+    "/opt/lampp/etc/*.conf",
+    "/opt/lampp/bin/envvars",
+    "/opt/bitnami/apache*/conf/**",
+    "/opt/bitnami/nginx/conf/**",
+    "/etc/angie/**",
+    "/usr/local/openresty/nginx/conf/**",
+    "/etc/frankenphp/**",
+    "/var/lib/unit/conf.json",
+    "/var/www/vhosts/system/*/conf/*",
+    "/etc/systemd/system/*.service",
+    "/etc/uwsgi/apps-enabled/",
+    "/etc/uwsgi.d/",
+    "/usr/local/lsws/conf/",
+];
+/// What web servers serve.
+#[derive(Default)]
+pub(super) struct Serving {
+    /// The folders, in order.
+    pub(super) served: Vec<Served>,
+    /// Whether these are all, as far as the servers are read.
+    pub(super) is_whole: bool,
+    /// The servers that are not read, and may serve what is nobody else's.
+    pub(super) others: Vec<Obstacle>,
+}
+
 /// A folder that a web server serves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Served {
     /// The folder, from `/`.
     pub(super) path: String,
+    /// Where requests tell which folders below it are served: their paths, with a star for what is told.
+    pub(super) pattern: Option<String>,
     /// The file that says so.
     pub(super) by: String,
 }
@@ -50,6 +91,10 @@ const MAX_SERVED: usize = 5000;
 const MAX_PATH: usize = 4096;
 /// Values that a configuration gives names to.
 const MAX_DEFINED: usize = 1000;
+/// Patterns that are told.
+const MAX_PATTERNS: usize = 200;
+/// Lines that are named as not understood.
+const MAX_UNRESOLVED: usize = 20;
 /// Directories that are listed for the patterns of one server's configuration.
 const MAX_LISTED: usize = 10_000;
 
@@ -59,10 +104,36 @@ struct Files<'a> {
     read: BTreeSet<String>,
     listed: usize,
     served: Vec<Served>,
+    patterns: usize,
+    unresolved: usize,
+    /// Whether all was understood.
+    is_whole: bool,
     obstacles: &'a mut Vec<Obstacle>,
 }
 
-impl Files<'_> {
+/// Where a configuration says something.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    file: &'a str,
+    /// Its line, from 1.
+    line: usize,
+    directive: &'a str,
+}
+
+impl<'a> Files<'a> {
+    fn new(root: &'a dyn Root, obstacles: &'a mut Vec<Obstacle>) -> Self {
+        Self {
+            root,
+            read: BTreeSet::new(),
+            listed: 0,
+            served: Vec::new(),
+            patterns: 0,
+            unresolved: 0,
+            is_whole: true,
+            obstacles,
+        }
+    }
+
     /// Reads a file, unless it was read before.
     fn text(&mut self, path: &str) -> Option<String> {
         if self.read.len() == MAX_FILES {
@@ -76,8 +147,12 @@ impl Files<'_> {
             return None;
         }
         match self.root.read(path, MAX_BYTES) {
-            Reading::Found(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            // The marks are no part of any text.
+            Reading::Found(bytes) => {
+                Some(String::from_utf8_lossy(&bytes).replace([NAME, REST], " "))
+            }
             Reading::Absent => None,
+            Reading::Unknown(_) if self.is_gone(path) => None,
             Reading::Unknown(obstacle) => {
                 self.note(
                     path,
@@ -88,23 +163,117 @@ impl Files<'_> {
         }
     }
 
+    /// Tells whether nothing lies at a path that may not be read. Over SSH only what was asked for is known to be there.
+    fn is_gone(&self, path: &str) -> bool {
+        let is_known = self.root.is_in_place() || !self.root.live();
+        is_known && !self.root.is_there(path)
+    }
+
     fn note(&mut self, what: &str, why: String) {
+        self.is_whole = false;
         let obstacle = Obstacle::new(what, why);
         if !self.obstacles.contains(&obstacle) {
             self.obstacles.push(obstacle);
         }
     }
 
-    /// Takes a folder that is served, where its whole path is known.
-    fn serve(&mut self, path: &str, by: &str) {
-        let is_known = path.starts_with('/')
-            && path.len() < MAX_PATH
-            && !path.contains(['$', '%', '{', '*', '\0']);
-        if is_known && self.served.len() < MAX_SERVED {
-            let path = path.trim_end_matches('/');
-            let path = if path.is_empty() { "/" } else { path };
-            self.served.push(Served { path: path.to_owned(), by: by.to_owned() });
+    /// Names a line of which it is not known what it serves.
+    fn unresolved(&mut self, at: Place<'_>) {
+        self.is_whole = false;
+        if self.unresolved < MAX_UNRESOLVED {
+            self.unresolved += 1;
+            let why = format!(
+                "line {}: where {} leads cannot be told from the configuration, so what is served is not known as a whole; \
+                 no copy is called abandoned for it",
+                at.line, at.directive
+            );
+            self.note(at.file, why);
         }
+    }
+
+    /// Takes a folder that is served, or what is known of its path.
+    fn serve(&mut self, path: &str, at: Place<'_>) {
+        let marks = [NAME, REST];
+        if path.len() >= MAX_PATH || path.contains('\0') || path.is_empty() {
+            return;
+        }
+        let path = path.trim_end_matches('/');
+        let Some(first) = path.find(marks) else {
+            if path.is_empty() || path.starts_with('/') {
+                self.take(if path.is_empty() { "/" } else { path }, None, at);
+            } else {
+                self.unresolved(at);
+            }
+            return;
+        };
+        let (known, varying) = path.split_at(first);
+        // `/*/www` may be anything; `/scripts*` is not.
+        if known.len() <= 1 || !known.starts_with('/') || self.patterns == MAX_PATTERNS {
+            self.unresolved(at);
+            return;
+        }
+        let folder = folder_of(known);
+        let folder = if folder.is_empty() { "/" } else { folder };
+        // The rest of a request, or a file named by it, lies in that very folder.
+        let is_file = !varying.contains('/') && varying.contains('.');
+        if known.ends_with('/') && (varying.chars().all(|c| c == REST) || is_file) {
+            self.take(folder, None, at);
+            return;
+        }
+        if varying.chars().all(|c| c == REST) {
+            self.take(known, None, at);
+        }
+        let mut pattern = path.replace(marks, "*");
+        while pattern.contains("**") {
+            pattern = pattern.replace("**", "*");
+        }
+        self.patterns += 1;
+        self.take(folder, Some(pattern), at);
+    }
+
+    fn take(&mut self, path: &str, pattern: Option<String>, at: Place<'_>) {
+        if self.served.len() == MAX_SERVED {
+            self.note(at.file, format!("a web server's configuration leads to more than {MAX_SERVED} folders; the rest was not looked at"));
+        } else {
+            self.served.push(Served { path: path.to_owned(), pattern, by: at.file.to_owned() });
+        }
+    }
+
+    /// Serves a folder of every home: those of the accounts that `/etc/passwd` knows, and what lies where homes do.
+    fn homes(&mut self, folder: &str, at: Place<'_>) {
+        if folder.starts_with('/') || folder.contains("..") || folder.len() >= MAX_PATH {
+            return;
+        }
+        if folder.contains([NAME, REST]) {
+            self.unresolved(at);
+            return;
+        }
+        let mut homes: BTreeSet<String> = BTreeSet::new();
+        for home in self.list(HOMES).unwrap_or_default() {
+            if home.kind == EntryKind::Directory {
+                homes.insert(format!("{HOMES}/{}", home.name));
+            }
+        }
+        if let Reading::Found(bytes) = self.root.read(super::PASSWD, 4 << 20) {
+            let text = String::from_utf8_lossy(&bytes);
+            let named = text.lines().filter_map(|line| line.split(':').nth(5));
+            homes.extend(named.take(MAX_SERVED).filter(|h| h.len() > 1).map(str::to_owned));
+        }
+        for home in homes {
+            let path = format!("{}/{folder}", home.trim_end_matches('/'));
+            if self.root.is_there(&path) {
+                self.serve(&path, at);
+            }
+        }
+    }
+
+    /// Returns the files that an include leads to. What lies where it was not read is named.
+    fn included(&mut self, path: &str, is_deep: bool, at: Place<'_>) -> Vec<String> {
+        if path.contains([NAME, REST]) || !path.starts_with('/') {
+            self.unresolved(at);
+            return Vec::new();
+        }
+        self.matching(path, is_deep)
     }
 
     fn list(&mut self, folder: &str) -> Option<Vec<Entry>> {
@@ -116,7 +285,20 @@ impl Files<'_> {
             );
             return None;
         }
-        self.root.list(folder).found().cloned()
+        match self.root.list(folder) {
+            Reading::Found(entries) => Some(entries),
+            Reading::Absent => None,
+            Reading::Unknown(obstacle) => {
+                let is_file = matches!(self.root.look(folder), Reading::Found(look) if look.kind != EntryKind::Directory);
+                if !is_file && !self.is_gone(folder) {
+                    self.note(
+                        folder,
+                        format!("is a part of a web server's configuration and {}", obstacle.why),
+                    );
+                }
+                None
+            }
+        }
     }
 
     /// Returns the files that a path with stars in its names leads to; a folder stands for the files in it where `deep`.
@@ -127,6 +309,10 @@ impl Files<'_> {
         let mut paths = vec![String::new()];
         for name in pattern.split('/').filter(|name| !name.is_empty() && *name != ".") {
             let mut next = Vec::new();
+            if name == ".." {
+                paths = paths.iter().map(|path| folder_of(path).to_owned()).collect();
+                continue;
+            }
             for path in &paths {
                 if !name.contains(['*', '?', '[']) {
                     next.push(format!("{path}/{name}"));
@@ -140,21 +326,48 @@ impl Files<'_> {
             paths.truncate(MAX_FILES);
         }
         if deep {
-            let mut files = Vec::new();
-            for path in paths {
-                match self.list(&path) {
-                    Some(entries) => files.extend(
-                        entries
-                            .into_iter()
-                            .filter(|e| e.kind != EntryKind::Directory)
-                            .map(|e| format!("{path}/{}", e.name)),
-                    ),
-                    None => files.push(path),
-                }
-            }
-            paths = files;
+            paths = self.files_below(paths);
         }
         paths
+    }
+
+    /// Puts in the place of each folder the files in it and below, as Apache does.
+    fn files_below(&mut self, paths: Vec<String>) -> Vec<String> {
+        let mut files = Vec::new();
+        let mut ahead: Vec<(String, usize)> = paths.into_iter().rev().map(|p| (p, 0)).collect();
+        while let Some((path, depth)) = ahead.pop() {
+            if files.len() == MAX_FILES {
+                break;
+            }
+            let entries = if depth < MAX_DEPTH { self.root.list(&path) } else { Reading::Absent };
+            self.listed += 1;
+            match entries {
+                Reading::Found(entries) if self.listed < MAX_LISTED => {
+                    let below = entries.into_iter().take(MAX_FILES).rev();
+                    ahead.extend(below.map(|e| (format!("{path}/{}", e.name), depth + 1)));
+                }
+                _ => files.push(path),
+            }
+        }
+        files
+    }
+}
+
+/// Where the homes of accounts are.
+const HOMES: &str = "/home";
+
+impl Served {
+    /// Returns where a path lies that requests reach through its pattern: its names below the folder that is served.
+    pub(super) fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let pattern = self.pattern.as_ref()?;
+        if !root::glob(&format!("{pattern}/*"), &format!("{path}/")) {
+            return None;
+        }
+        // The shortest beginning of the path that is such a folder.
+        let names = pattern.matches('/').count();
+        let end = path.match_indices('/').map(|(at, _)| at).chain([path.len()]).nth(names);
+        let (folder, below) = path.split_at(end?);
+        if root::glob(pattern, folder) { Some(below) } else { path.strip_prefix(&*self.path) }
     }
 }
 
@@ -223,165 +436,20 @@ fn from_folder(folder: &str, path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") }
 }
 
-/// Returns every folder that a web server serves, in order.
-pub(super) fn document_roots(root: &dyn Root, obstacles: &mut Vec<Obstacle>) -> Vec<Served> {
-    let mut served = Vec::new();
+/// Returns every folder that a web server serves.
+pub(super) fn document_roots(root: &dyn Root, obstacles: &mut Vec<Obstacle>) -> Serving {
+    let mut serving = Serving { is_whole: true, ..Serving::default() };
     for read in [apache::read, nginx::read, lighttpd::read, caddy::read] {
-        let mut files =
-            Files { root, read: BTreeSet::new(), listed: 0, served: Vec::new(), obstacles };
+        let mut files = Files::new(root, obstacles);
         read(&mut files);
-        served.append(&mut files.served);
+        serving.is_whole &= files.is_whole;
+        serving.served.append(&mut files.served);
     }
-    served.sort_unstable();
-    served.dedup_by(|a, b| a.path == b.path);
-    served
+    serving.served.sort_unstable();
+    serving.served.dedup_by(|a, b| a.path == b.path && a.pattern == b.pattern);
+    serving.others = others::of(root);
+    serving
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::inspectors::apt::testing;
-
-    fn served(files: &[(&str, &str)]) -> Vec<String> {
-        let mut obstacles = Vec::new();
-        let served = document_roots(&testing::Files::of(files), &mut obstacles);
-        served.into_iter().map(|s| format!("{} {}", s.path, s.by)).collect()
-    }
-
-    #[test]
-    fn every_server_tells_what_it_serves() {
-        let apache = served(&[
-            (
-                "etc/apache2/apache2.conf",
-                "ServerRoot \"/etc/apache2\"\nDefine SITE blog\nIncludeOptional sites-enabled/*.conf # all\n",
-            ),
-            (
-                "etc/apache2/sites-enabled/a.conf",
-                "<VirtualHost *:80>\n  documentroot \"/srv/${SITE}/htdocs/\"\n  Alias /doc \\\n /usr/share/doc\n WSGIScriptAlias / /srv/moin/moin.wsgi\n DocumentRoot /x/%0/y\n</VirtualHost>\n",
-            ),
-        ]);
-        let by = "/etc/apache2/sites-enabled/a.conf";
-        assert_eq!(
-            apache,
-            [
-                format!("/srv/blog/htdocs {by}"),
-                format!("/srv/moin {by}"),
-                format!("/usr/share/doc {by}")
-            ]
-        );
-        let nginx = served(&[
-            ("etc/nginx/nginx.conf", "http { include conf.d/*.conf; } # root /no;\n"),
-            (
-                "etc/nginx/conf.d/x.conf",
-                "server { root '/srv/my site'; location /a { alias /opt/a/; } location ~ \\.php$ { root $document_root; } }",
-            ),
-        ]);
-        let by = "/etc/nginx/conf.d/x.conf";
-        assert_eq!(nginx, [format!("/opt/a {by}"), format!("/srv/my site {by}")]);
-        let lighttpd = served(&[(
-            "etc/lighttpd/lighttpd.conf",
-            "var.base = \"/srv/w\"\nserver.document-root = var.base + \"/htdocs\"\nalias.url += ( \"/doc\" => \"/usr/share/doc\", )\n# server.document-root = \"/no\"\n",
-        )]);
-        let by = "/etc/lighttpd/lighttpd.conf";
-        assert_eq!(lighttpd, [format!("/srv/w/htdocs {by}"), format!("/usr/share/doc {by}")]);
-        let caddy = served(&[
-            (
-                "etc/caddy/Caddyfile",
-                "example.org {\n\troot * /srv/caddy # here\n\timport sites/*\n}\n",
-            ),
-            ("etc/caddy/sites/b", "b.example.org {\n root /srv/b\n}\n"),
-        ]);
-        assert_eq!(caddy, ["/srv/b /etc/caddy/sites/b", "/srv/caddy /etc/caddy/Caddyfile"]);
-    }
-
-    #[test]
-    fn files_that_include_each_other_end() {
-        let circle = served(&[
-            ("etc/nginx/nginx.conf", "include nginx.conf; include a; root /srv/a;"),
-            ("etc/nginx/a", "include nginx.conf; include a;"),
-        ]);
-        assert_eq!(circle, ["/srv/a /etc/nginx/nginx.conf"]);
-        let circle = served(&[(
-            "etc/apache2/apache2.conf",
-            "Include /etc/apache2\nDefine A ${A}${A}\nDocumentRoot /${A}\n",
-        )]);
-        assert!(circle.is_empty(), "{circle:?}");
-    }
-
-    /// Each would take minutes or gigabytes if it were not bounded; together they take a moment.
-    #[test]
-    fn a_hostile_configuration_costs_no_more_than_its_length() {
-        let clock = muster_sandbox::monotonic();
-        let mains = [
-            "etc/apache2/apache2.conf",
-            "etc/nginx/nginx.conf",
-            "etc/lighttpd/lighttpd.conf",
-            "etc/caddy/Caddyfile",
-            "etc/caddy/caddy.json",
-        ];
-        let defined: String = (0..60_000).map(|n| format!("Define a{n} ${{B}}\n")).collect();
-        let defined = format!("Define B {}\n{defined}", "x".repeat(4000));
-        let texts = [
-            "{".repeat(1 << 20),
-            "[".repeat(1 << 20),
-            "\"".repeat(1 << 20),
-            "a ".repeat(1 << 19),
-            "alias.url = ( \"/a\" => \"/b\", ".repeat(30_000),
-            format!("include \"/{}\"\ninclude /{};", "a/".repeat(400_000), "*/".repeat(100_000)),
-            format!("import {}\n", "*/".repeat(400_000)),
-            "Include /etc/apache2/*/*/*/*\ninclude /etc/nginx/*/*/*;\n".repeat(15_000),
-            format!("DocumentRoot /{}\n", "a".repeat(1_000_000)),
-            "root /srv/\0x;\nDocumentRoot /srv/\0x\n".to_owned(),
-            defined,
-        ];
-        for text in &texts {
-            for main in mains {
-                let told = served(&[(main, text), ("etc/nginx/conf.d/x", text)]);
-                assert!(told.iter().all(|s| s.len() < 2 * MAX_PATH && !s.contains('\0')));
-            }
-        }
-        let taken = muster_sandbox::monotonic() - clock;
-        assert!(taken.as_secs() < 60, "{taken:?}");
-        let mut obstacles = Vec::new();
-        let giant = "x".repeat(2 << 20);
-        document_roots(&testing::Files::of(&[("etc/nginx/nginx.conf", &giant)]), &mut obstacles);
-        assert!(obstacles.iter().any(|o| o.what == "/etc/nginx/nginx.conf"), "{obstacles:?}");
-    }
-
-    #[test]
-    fn a_list_of_lighttpd_without_an_end_takes_nothing_of_the_next_value() {
-        let found = served(&[(
-            "etc/lighttpd/lighttpd.conf",
-            "alias.url = ( \"/a\" => \"/srv/a\",\nurl.redirect = ( \"/b\" => \"/srv/no\" )\n",
-        )]);
-        assert_eq!(found, ["/srv/a /etc/lighttpd/lighttpd.conf"]);
-    }
-
-    #[test]
-    fn a_glob_is_that_of_a_shell() {
-        for (pattern, name, fits) in [
-            ("*.conf", "a.conf", true),
-            ("*.conf", "a.conf~", false),
-            ("[0-9]*", "1x", true),
-            ("[!0-9]*", "1x", false),
-            ("a?c", "abc", true),
-            ("a*b*c", "axxbyyc", true),
-            ("a*b*c", "axxbyy", false),
-            ("[", "[", false),
-            ("", "", true),
-        ] {
-            assert_eq!(glob(pattern.as_bytes(), name.as_bytes()), fits, "{pattern} {name}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_configuration_is_too_much(text in "(root|alias|include|DocumentRoot|Alias|Define|server.document-root|import|[ \"'{};=+()\\\\\n#$a/*])*") {
-            for file in ["etc/apache2/apache2.conf", "etc/nginx/nginx.conf", "etc/lighttpd/lighttpd.conf", "etc/caddy/Caddyfile"] {
-                served(&[(file, &text)]);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,16 +1,29 @@
 # What runs on a server that is inspected over SSH. POSIX sh, for dash, busybox and bash alike; it reads, and writes nothing but
 # its answer. Its lines are joined into one (see script.rs), so: no quotes of the single kind, and each line is whole.
 exec 2>/dev/null
-PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+O=$PATH
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin
+# Root takes no program from where its caller says.
+if [ "$(id -u)" != 0 ]; then PATH=$PATH:$O; fi
 LC_ALL=C
 export PATH LC_ALL
 umask 077
 cd /
+T=
+for c in cat find grep ls readlink sed sort tar tr wc xargs; do
+if command -v $c >/dev/null; then :; else T="$T $c"; fi
+done
+case $T in
+?*) printf "\nmuster lacks%s\n" "$T"
+exit;;
+esac
 N=$(printf "\nx")
 N=${N%x}
 @SHORT@
 # Any part of a name, in a regular expression.
 X="[^/]*"
+# What the walk is for, by the end of a path.
+Z="@ENDS@"
 # o TEXT...: lines.
 o() {
 printf "%s\n" "$@"
@@ -107,7 +120,8 @@ case ${r#*- } in @LOCAL@) :;; *) continue;; esac
 case $m in /|@UNDER@) continue;; esac
 case $S in *" $v:$o "*|*" $v:/ "*) continue;; esac
 S="$S $v:$o "
-o "$m"
+# Blanks and backslashes are written by their numbers.
+printf "%b\n" "$m"
 done
 }
 # f: the names of everything on local disks.
@@ -115,14 +129,23 @@ f() {
 {
 printf "/\n"
 x < /proc/self/mountinfo
-} | while read -r m; do find "$m" -xdev "(" @PRUNED@ ")" -print -prune -o -name "*$N*" -prune -o -print; done
+} | while read -r m; do find "$m" -xdev "(" @PRUNED@ ")" -print -prune -o -name "*$N*" -prune -exec sh -c "for p do echo o; done" sh "{}" + -o -print; done
+}
+# j PATH: a link that the walk met. Whoever may write there may make one to any file: it counts if that is named alike.
+j() {
+T=$(readlink -f "$1")
+if o "$T" | grep -qaE -e "$Z"; then e "$1"; else printf "q %s\n" "$1"; fi
 }
 # y: what may belong to a web application, and what was refused on the way to it.
 y() {
 W=$(
 {
-f | grep -aE -e "@ENDS@" | while IFS= read -r p; do
-case $p in @BESIDE@) k "$p";; *) e "$p";; esac
+f | grep -aE -e "$Z" -e "^o$" | while IFS= read -r p; do
+case $p in
+o) o o;;
+@BESIDE@) k "$p";;
+*) if [ -L "$p" ]; then j "$p"; else e "$p"; fi;;
+esac
 done >&5
 } 2>&1
 )
@@ -189,7 +212,8 @@ D=sha256sum
 if command -v openssl >/dev/null; then D="openssl dgst -sha256 -r"; fi
 H=$(o "$A" | sed -n -e "/Release$/d" -e "/Release.gpg$/d" -e "s,^[fc] \(/var/lib/apt/lists/[A-Za-z0-9._%+:~=@-]*\)$,\1,p" | sort -u | xargs $D /dev/null | sed -n -e "s,^\([0-9a-f]*\) [ *]/var/,h \1 /var/,p")
 # What is far larger than anything that is read stays there: anyone can name a file of theirs like a part of an application.
-B=$(o "$A" | sed -n -e "s,^[fc] /,./,p" | sort -u | tr "\n" "\000" | xargs -0 sh -c "find \"\$@\" -prune \\( -size +524288 -o -size +8192 ! -path \\*/lib/\\* ! -path \\*/rpm/\\* ! -name \\*.war \\) -print" sh)
+# So does what has a second name and is not for everybody: anyone may have given it one.
+B=$(o "$A" | sed -n -e "s,^[fc] /,./,p" | sort -u | tr "\n" "\000" | xargs -0 sh -c "find \"\$@\" -prune \\( -links +1 ! -perm -004 -o -size +524288 -o -size +8192 ! -path \\*/lib/\\* ! -path \\*/rpm/\\* ! -name \\*.war \\) -print" sh)
 A=$(o "$B" | sed -n -e "s,^\./,b /,p")$N$H$N$A${N}p$N$P$N$Q$N$L$N$M$N$E$N$F
 printf "\nmuster answers 1 %s\n%s\n" "${#A}" "$A"
 C=$(o "$A" | sed -n -e "/^p$/q" -e "s,^[flc] /,./,p" | sort -u)
