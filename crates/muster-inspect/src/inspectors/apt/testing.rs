@@ -77,6 +77,10 @@ impl Root for Files {
         self.live
     }
 
+    fn is_in_place(&self) -> bool {
+        self.live
+    }
+
     fn open(&self, path: &str) -> Reading<Box<dyn Content>> {
         match self.files.get(path.trim_start_matches('/')) {
             Some(bytes) => Reading::Found(Box::new(InMemory(Cursor::new(bytes.clone())))),
