@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::advisory::Channel;
 use crate::container::Container;
 use crate::fact::{Obstacle, Package, TroubleKind};
-use crate::running::Reach;
+use crate::running::{Reach, Removed};
 use crate::time::Date;
 use crate::verdict::Verdict;
 
@@ -360,6 +360,8 @@ pub struct RestartOwed {
     pub pid: u32,
     /// The executable that was replaced.
     pub executable: Option<String>,
+    /// What the executable was, where no update is known to have replaced it: then nothing is to be restarted before it is known what it is.
+    pub removed: Option<Removed>,
     /// The libraries that were replaced.
     pub libraries: Vec<String>,
     /// The packages behind it.

@@ -3,10 +3,12 @@
 pub mod applications;
 mod cleartext;
 mod reboot;
+mod removed;
 mod restart;
 
 pub use cleartext::cleartext_services;
 pub use reboot::reboot;
+pub use removed::removed_executables;
 pub use restart::restarts;
 
 use alloc::borrow::ToOwned as _;

@@ -85,6 +85,8 @@ pub struct Process {
     pub executable: Option<String>,
     /// Whether that file is not on the disk any more, or another one lies there.
     pub is_replaced: bool,
+    /// What that file was, where it is gone and no update is known to have replaced it.
+    pub removed: Option<Removed>,
     /// The libraries it uses that are not on the disk any more, or replaced.
     pub replaced: Vec<String>,
     /// The unit of systemd that it belongs to (`cron.service`), by its control group.
@@ -97,6 +99,31 @@ pub struct Process {
     pub package: Option<String>,
     /// The packages that own the replaced files.
     pub packages: Vec<String>,
+}
+
+/// What an executable was that is gone, and that no update is known to have replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Removed {
+    /// A file: nothing lies in its place, and no package is known to own it.
+    File,
+    /// A file where nothing lasts (`/tmp`, `/dev/shm`, `/run`), or one that never had a name.
+    Temporary,
+    /// Memory: it never was on a disk (memfd_create(2)).
+    Memory,
+    /// Memory, under the name that a container runtime gives to the copy of itself with which it starts a container.
+    Runtime,
+}
+
+impl Removed {
+    /// Returns its word in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Temporary => "temporary-file",
+            Self::Memory => "memory",
+            Self::Runtime => "container-runtime",
+        }
+    }
 }
 
 /// Something that takes connections.

@@ -139,6 +139,7 @@ impl Report {
         findings.extend(owed::update_channel(&facts, question.now));
         findings.extend(owed::reboot(&facts));
         findings.extend(owed::restarts(&facts));
+        findings.extend(owed::removed_executables(&facts));
         findings.extend(owed::cleartext_services(&facts));
         findings.extend(owed::third_party(&facts));
         sort(&mut findings);
@@ -262,8 +263,19 @@ impl Report {
             parts.push("waits for a reboot".into());
         }
         parts.extend(self.beside_packages());
-        let restarts =
-            self.findings.iter().filter(|f| matches!(f.about, About::Restart(_))).count();
+        let restarts = |is_removed: bool| {
+            let of = |f: &&Finding| {
+                matches!(&f.about, About::Restart(r) if r.removed.is_some() == is_removed)
+                    && f.severity > Severity::Negligible
+            };
+            self.findings.iter().filter(of).count()
+        };
+        let removed = restarts(true);
+        if removed > 0 {
+            let programs = count(removed, "program", "programs");
+            parts.push(format!("runs {programs} whose executable is on no disk"));
+        }
+        let restarts = restarts(false);
         if restarts > 0 {
             let services = count(restarts, "service", "services");
             parts.push(format!("has {services} to start again on what updates replaced"));

@@ -43,7 +43,7 @@ fn pods<'f>(facts: &'f Facts, processes: &'f [Process]) -> BTreeMap<&'f str, &'f
 
 /// What is restarted as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Whole<'a> {
+pub(super) enum Whole<'a> {
     /// The first process.
     First(&'a str),
     /// A container.
@@ -57,7 +57,7 @@ enum Whole<'a> {
 }
 
 impl<'a> Whole<'a> {
-    fn of(process: &'a Process) -> Self {
+    pub(super) fn of(process: &'a Process) -> Self {
         let unit = process.unit.as_deref();
         match (&process.container, unit, process.user) {
             (Some(container), ..) => Self::Container(container),
@@ -69,17 +69,24 @@ impl<'a> Whole<'a> {
     }
 
     /// Returns a name that stays the same from one inspection to the next.
-    fn id(self) -> String {
+    pub(super) fn key(self) -> String {
         match self {
-            Self::First(name) => format!("restart:process-1:{name}"),
-            Self::Container(name) => format!("restart:container:{name}"),
-            Self::Unit(unit) => format!("restart:{unit}"),
-            Self::OfUser(user, unit) => format!("restart:user-{user}:{unit}"),
-            Self::Program(name) => format!("restart:program:{name}"),
+            Self::First(name) => format!("process-1:{name}"),
+            Self::Container(name) => format!("container:{name}"),
+            Self::Unit(unit) => unit.to_owned(),
+            Self::OfUser(user, unit) => format!("user-{user}:{unit}"),
+            Self::Program(name) => format!("program:{name}"),
         }
     }
 
-    fn said(self) -> String {
+    pub(super) fn unit(self) -> Option<&'a str> {
+        match self {
+            Self::Unit(unit) | Self::OfUser(_, unit) => Some(unit),
+            Self::First(_) | Self::Container(_) | Self::Program(_) => None,
+        }
+    }
+
+    pub(super) fn said(self) -> String {
         match self {
             Self::First(name) => format!("{name} (the first process)"),
             Self::Container(name) => format!("container {}", short(name)),
@@ -196,12 +203,11 @@ fn restart(
     let (action, cost) = whole.command(init, &pids, pods);
     let why = why(executable, &replaced, &packages);
     let unit = match whole {
-        Whole::Unit(unit) | Whole::OfUser(_, unit) => Some(unit.to_owned()),
         Whole::First(_) => first.unit.clone(),
-        Whole::Container(_) | Whole::Program(_) => None,
+        whole => whole.unit().map(str::to_owned),
     };
     Some(Finding {
-        id: whole.id().into(),
+        id: format!("restart:{}", whole.key()).into(),
         verdict: Verdict::Owed,
         severity: Severity::Medium,
         title: format!("{} {why}{cost}", whole.said()).into(),
@@ -212,6 +218,7 @@ fn restart(
             process: first.name.clone(),
             pid: first.pid,
             executable: executable.map(str::to_owned),
+            removed: None,
             libraries: replaced.into_iter().cloned().collect(),
             packages: packages.into_iter().cloned().collect(),
         })),

@@ -1,16 +1,16 @@
 //! What runs, and what of it is not on the disk any more: `/proc/PID/{comm,exe,maps,cgroup}` (proc(5)).
 //!
 //! A file that was replaced while a process has it mapped is shown with ` (deleted)` behind its path; by that the kernel
-//! itself says what needrestart(1) and checkrestart(8) look for. Counted are the executable, and mappings that are code:
-//! executable ones, and shared objects by their name. Temporary files, shared memory, and files of caches and databases
-//! are no programs that an update replaced. The unit is told by the control group (cgroups(7), systemd's
+//! itself says what needrestart(1) and checkrestart(8) look for. Counted are the executable, wherever it lay, and mappings
+//! that are code: executable ones, and shared objects by their name. Of mappings, temporary files, shared memory, and files
+//! of caches and databases are no programs that an update replaced. The unit is told by the control group (cgroups(7), systemd's
 //! `docs/CGROUP_DELEGATION.md`), of version 1 and 2; a container by the name that its engine gives the group.
 //! Kernel threads have no executable and are passed over. Whether a script is newer than the process that runs it is not looked into.
 
 use std::collections::HashMap;
 
 use muster_core::fact::{Facts, Obstacle, Reading};
-use muster_core::running::{Init, Mapped, Process};
+use muster_core::running::{Init, Mapped, Process, Removed};
 
 use crate::root::{EntryKind, Root};
 use crate::{Inspector, Scope};
@@ -134,7 +134,10 @@ impl<'r> Look<'r> {
         match self.root.link(&format!("/proc/{pid}/exe")) {
             Reading::Found(path) => {
                 let (path, gone) = without_mark(path.as_bytes());
-                process.is_replaced = gone && is_program(path);
+                if gone {
+                    process.removed = removed(path);
+                    process.is_replaced = process.removed.is_none();
+                }
                 process.executable = Some(said(path));
             }
             // A thread of the kernel, or one that has ended and waits for its parent.
@@ -326,7 +329,30 @@ fn is_shared_object(path: &[u8]) -> bool {
     name.ends_with(b".so") || memchr::memmem::find(name, b".so.").is_some()
 }
 
-/// Tells what an update may have brought from what programs make for themselves, as needrestart does.
+/// Tells by its path what kind of executable is gone; nothing where an update may have replaced it.
+///
+/// What is executed is never data that a program makes for itself, so that no place is passed over: what an intruder
+/// leaves behind is an executable in a temporary place, or one that never was a file.
+fn removed(path: &[u8]) -> Option<Removed> {
+    const TEMPORARY: [&[u8]; 7] =
+        [b"/tmp/", b"/var/tmp/", b"/dev/", b"/run/", b"/var/run/", b"/proc/", b"/sys/"];
+    // runc and crun start containers from a copy of themselves, so that a container cannot write to them (CVE-2019-5736).
+    const RUNTIMES: [&[u8]; 2] = [b"runc_cloned:", b"crun_cloned:"];
+    if let Some(name) = path.strip_prefix(b"/memfd:") {
+        let is_runtime = RUNTIMES.iter().any(|runtime| name.starts_with(runtime));
+        return Some(if is_runtime { Removed::Runtime } else { Removed::Memory });
+    }
+    let is_temporary = TEMPORARY.iter().any(|folder| path.starts_with(folder)) || has_no_name(path);
+    is_temporary.then_some(Removed::Temporary)
+}
+
+/// Tells a file that was made without a name (`O_TMPFILE`, open(2)): `/tmp/#1234`.
+fn has_no_name(path: &[u8]) -> bool {
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
+    name.strip_prefix(b"#").is_some_and(|n| n.iter().all(u8::is_ascii_digit))
+}
+
+/// Tells mapped code that an update may have brought from what programs make for themselves, as needrestart does.
 fn is_program(path: &[u8]) -> bool {
     const NEVER: [&[u8]; 16] = [
         b"/tmp/",
@@ -350,10 +376,10 @@ fn is_program(path: &[u8]) -> bool {
         return false;
     }
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
-    // Code made at run time (orc, JNA), and files without a name (O_TMPFILE: `#1234`).
+    // Code made at run time (orc, JNA).
     let made = name.starts_with(b"orcexec.")
         || (name.starts_with(b"jna") && name.ends_with(b".tmp"))
-        || name.strip_prefix(b"#").is_some_and(|n| n.iter().all(u8::is_ascii_digit));
+        || has_no_name(path);
     !made
 }
 
@@ -504,6 +530,28 @@ mod tests {
             assert_eq!(without_mark(marked.as_bytes()), (path.as_bytes(), true));
         }
         assert_eq!(without_mark(b"/x"), (b"/x".as_slice(), false));
+    }
+
+    #[test]
+    fn an_executable_that_is_gone_is_told_wherever_it_lay() {
+        for (path, expected) in [
+            ("/usr/sbin/cron", None),
+            ("/var/lib/x/agent", None),
+            ("/var/cache/x/agent", None),
+            ("/opt/tmp/x", None),
+            ("/tmp/x", Some(Removed::Temporary)),
+            ("/var/tmp/x", Some(Removed::Temporary)),
+            ("/dev/shm/x", Some(Removed::Temporary)),
+            ("/run/user/0/x", Some(Removed::Temporary)),
+            ("/home/x/#1234", Some(Removed::Temporary)),
+            ("/memfd:", Some(Removed::Memory)),
+            ("/memfd:kworker", Some(Removed::Memory)),
+            ("/memfd:runc_cloned:/proc/self/exe", Some(Removed::Runtime)),
+            ("/memfd:crun_cloned:/proc/self/exe", Some(Removed::Runtime)),
+            ("/memfd:x runc_cloned:", Some(Removed::Memory)),
+        ] {
+            assert_eq!(removed(path.as_bytes()), expected, "{path}");
+        }
     }
 
     #[test]

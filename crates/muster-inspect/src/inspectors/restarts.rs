@@ -4,11 +4,12 @@
 //! A file is another one where its number (`st_ino`, stat(2)) on the same device differs from that of the mapping
 //! (proc(5), `maps`). On overlayfs and btrfs the numbers of a mapping and of stat differ for one and the same file:
 //! a device on which most files seem to differ tells nothing, and is passed over. Packages are looked up only where something is to be named.
+//! An executable that is gone, that no package owns, and in whose place nothing lies, was removed by somebody and not replaced by an update.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use muster_core::fact::{Facts, Reading};
-use muster_core::running::{Init, Listener, Mapped, Process};
+use muster_core::running::{Init, Listener, Mapped, Process, Removed};
 
 use crate::owners::{self, owners};
 use crate::root::{EntryKind, Root};
@@ -121,7 +122,6 @@ fn name_units(processes: &[Process], listeners: &mut [Listener]) {
 
 /// Names the packages of what was replaced, and of what listens.
 fn name_packages(root: &dyn Root, facts: &mut Facts) {
-    let Some(database) = facts.database.found().copied() else { return };
     let nothing = Vec::new();
     let processes = facts.running.processes.found().unwrap_or(&nothing);
     let of_host = |p: &&Process| p.container.is_none();
@@ -129,13 +129,14 @@ fn name_packages(root: &dyn Root, facts: &mut Facts) {
         facts.running.listeners.found().into_iter().flatten().filter_map(|l| l.pid).collect();
     let mut paths = BTreeSet::new();
     for process in processes.iter().filter(of_host) {
-        let owes = process.is_replaced || !process.replaced.is_empty();
+        let owes = process.is_replaced || process.removed.is_some() || !process.replaced.is_empty();
         if owes || listening.contains(&process.pid) {
             paths.extend(process.executable.clone());
         }
         paths.extend(process.replaced.iter().cloned());
     }
-    let packages = owners(root, database, &paths);
+    let database = facts.database.found();
+    let packages = database.map_or_else(BTreeMap::new, |known| owners(root, *known, &paths));
     let mut of_pid: BTreeMap<u32, String> = BTreeMap::new();
     if let Reading::Found(processes) = &mut facts.running.processes {
         for process in processes.iter_mut().filter(|p| p.container.is_none()) {
@@ -144,6 +145,7 @@ fn name_packages(root: &dyn Root, facts: &mut Facts) {
                 process.package = Some(owner.clone());
                 of_pid.insert(process.pid, owner.clone());
             }
+            tell_removed(root, process, owner.is_some());
             let executable = owner.filter(|_| process.is_replaced);
             let replaced = process.replaced.iter().filter_map(|path| packages.get(path));
             let all: BTreeSet<&String> = replaced.chain(executable).collect();
@@ -154,6 +156,21 @@ fn name_packages(root: &dyn Root, facts: &mut Facts) {
         for listener in listeners.iter_mut().filter(|l| l.package.is_none()) {
             listener.package = listener.pid.and_then(|pid| of_pid.get(&pid).cloned());
         }
+    }
+}
+
+/// Tells an executable that somebody removed from one that an update replaced: of the latter a package owns the path, or
+/// another file lies there, in a place where files last.
+fn tell_removed(root: &dyn Root, process: &mut Process, owned: bool) {
+    if owned {
+        process.is_replaced |= process.removed == Some(Removed::Temporary);
+        process.removed = process.removed.filter(|was| *was != Removed::Temporary);
+    } else if process.is_replaced
+        && root.is_in_place()
+        && process.executable.as_deref().is_some_and(|path| !root.is_there(path))
+    {
+        process.is_replaced = false;
+        process.removed = Some(Removed::File);
     }
 }
 
@@ -186,6 +203,61 @@ mod tests {
         assert_eq!(told(&[mapped("/o/a", (0, 40), 1), mapped("/lib/a", disk, 1)]), [""; 0]);
         assert_eq!(told(&[mapped("/o/a", disk, 1), mapped("/o/b", disk, 2)]), [""; 0]);
         assert_eq!(told(&[mapped("/gone", disk, 1), mapped("/lib/a", disk, 1)]), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_removed_is_told_from_what_an_update_replaced() {
+        let files = Files::of(&[
+            ("var/lib/dpkg/info/cron.list", "/usr/sbin/cron\n/tmp/owned\n"),
+            ("opt/agent", "the next version"),
+        ]);
+        let process = |pid, path: &str, removed: Option<Removed>| Process {
+            pid,
+            executable: Some(path.into()),
+            is_replaced: removed.is_none(),
+            removed,
+            ..Process::default()
+        };
+        let temporary = Some(Removed::Temporary);
+        let mut of_container = process(9, "/srv/x", None);
+        of_container.container = Some("lxc:web".into());
+        let all = vec![
+            process(2, "/usr/sbin/cron", None),
+            process(3, "/opt/agent", None),
+            process(4, "/var/lib/x/agent", None),
+            process(5, "/tmp/x", temporary),
+            process(6, "/tmp/owned", temporary),
+            process(7, "/memfd:x", Some(Removed::Memory)),
+            of_container,
+        ];
+        let told = |files: &Files, database: Reading<Database>| {
+            let mut facts = Facts { database, ..Facts::default() };
+            facts.running.processes = Reading::Found(all.clone());
+            Restarts.inspect(files, &mut facts);
+            let processes = facts.running.processes.found().unwrap().clone();
+            processes.iter().map(|p| (p.pid, p.is_replaced, p.removed)).collect::<Vec<_>>()
+        };
+        let (file, memory) = (Some(Removed::File), Some(Removed::Memory));
+        assert_eq!(
+            told(&files.clone().running(), Reading::Found(Database::Dpkg)),
+            [
+                (2, true, None),
+                (3, true, None),
+                (4, false, file),
+                (5, false, temporary),
+                (6, true, None),
+                (7, false, memory),
+                (9, true, None),
+            ]
+        );
+        // Where nothing is known of packages, only what lies there counts.
+        let told_bare = told(&files.clone().running(), Reading::Absent);
+        assert_eq!(
+            told_bare.get(..3),
+            Some(&[(2, false, file), (3, true, None), (4, false, file)][..])
+        );
+        // Of a root that holds only what was asked for, nothing tells what lies there.
+        assert_eq!(told(&files, Reading::Absent).get(2), Some(&(4, true, None)));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Root for Files {
     }
 
     fn is_in_place(&self) -> bool {
-        self.in_place
+        self.in_place || self.live
     }
 
     fn look(&self, path: &str) -> Reading<Look> {

@@ -6,7 +6,7 @@ use muster_core::finding::{
     About, ApplicationFinding, ArchiveUpdate, CleartextService, Concerned, ContainerFinding,
     EndOfSupport, Finding, KernelLine, LanguageFinding, RestartOwed, Severity, Signals,
 };
-use muster_core::running::Reach;
+use muster_core::running::{Reach, Removed};
 use muster_core::time::{day, days_between};
 use muster_core::verdict::Verdict;
 use muster_match::AdvisoryFile;
@@ -251,6 +251,9 @@ fn kernel_line(report: &Report, finding: &Finding, k: &KernelLine) -> Told {
 }
 
 fn restart(finding: &Finding, r: &RestartOwed) -> Told {
+    if let Some(removed) = r.removed {
+        return removed_executable(finding, r, removed);
+    }
     let unit = r.unit.as_deref().map_or(String::new(), |u| format!(" of {u}"));
     let mut what = vec![text(format!(
         "The process {} ({}){unit} was started before an update, and goes on using what the update replaced: {}.",
@@ -269,6 +272,42 @@ fn restart(finding: &Finding, r: &RestartOwed) -> Told {
         done: vec![
             text(
                 "It looks at the files that the running processes use (/proc/PID/maps): none may be one that is not on the disk any more.",
+            ),
+            gone(&finding.id),
+        ],
+        ..Told::default()
+    }
+}
+
+fn removed_executable(finding: &Finding, r: &RestartOwed, removed: Removed) -> Told {
+    let unit = r.unit.as_deref().map_or(String::new(), |u| format!(" of {u}"));
+    let (pid, is_runtime) = (r.pid, removed == Removed::Runtime);
+    let how_bad = if is_runtime {
+        "runc and crun start each container from such a copy, and it is gone in less than a second. Only the name says that it is one, and anybody can give that name."
+    } else {
+        "Updates leave no such thing behind. Programs that unpack themselves do, and so do intruders: who runs a program and removes it does not want it found."
+    };
+    let mut kind = Vec::new();
+    if is_runtime {
+        kind.push(sentence(&finding.action));
+    }
+    kind.extend([
+        text("Do not stop it yet: with the process ends the only copy of what it runs. As root, look at it and keep a copy:"),
+        Item::Commands(vec![
+            format!("ls -l /proc/{pid}/exe /proc/{pid}/cwd /proc/{pid}/fd"),
+            format!("tr '\\0' ' ' </proc/{pid}/cmdline"),
+            format!("ps -o pid,ppid,user,lstart,args -p {pid}"),
+            format!("cp /proc/{pid}/exe /root/executable-of-{pid}"),
+        ]),
+        text("Then find out who started it, and what the copy is. If nobody knows it, take it for an intrusion."),
+    ]);
+    Told {
+        what: vec![text(format!("The process {} ({pid}){unit} {}.", r.process, r.why))],
+        how_bad: vec![text(how_bad)],
+        kind,
+        done: vec![
+            text(
+                "It looks at what each process runs (/proc/PID/exe): it must be a file that is on the disk.",
             ),
             gone(&finding.id),
         ],

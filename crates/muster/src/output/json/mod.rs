@@ -13,6 +13,7 @@ use muster_core::fact::Obstacle;
 use muster_core::finding::{
     About, AdvisoryFinding, Concerned, ContainerFinding, Finding, Fix, Signals,
 };
+use muster_core::running::Removed;
 use muster_core::time::{Date, Instant};
 use serde::Serialize;
 
@@ -131,6 +132,7 @@ impl Findings {
                 entry.text(key!("process"), &r.process);
                 entry.value(key!("pid"), &r.pid);
                 entry.perhaps(key!("executable"), r.executable.as_deref());
+                entry.perhaps(key!("removed"), r.removed.map(Removed::name));
                 entry.texts(key!("libraries"), &r.libraries);
                 entry.texts(key!("packages"), &r.packages);
             }
