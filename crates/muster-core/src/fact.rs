@@ -235,12 +235,66 @@ pub enum PackageState {
 pub struct Kernels {
     /// `uname -r` of the running kernel: only a live system has one.
     pub running: Reading<String>,
-    /// The kernel release that the next boot would start, and the file that says so.
+    /// The kernel release that the next boot would start.
     pub next_boot: Reading<String>,
+    /// By which rule, and the file that says so.
+    pub next_boot_by: Option<BootSource>,
     /// The releases of the images on the disk (`/boot/vmlinuz-*`, `/lib/modules/*`), whoever put them there.
     pub images: Vec<String>,
     /// Sources of image packages, proven by the archive's own metadata: (image package, source, version of the source).
     pub sources: Vec<KernelSource>,
+}
+
+/// What tells the kernel of the next boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootSource {
+    /// The rule.
+    pub rule: BootRule,
+    /// The file that says so.
+    pub file: String,
+}
+
+/// The rule by which the kernel of the next boot is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BootRule {
+    /// The menu of GRUB 2.
+    Grub,
+    /// What the administrator's own part of that menu says.
+    Custom,
+    /// The entry that GRUB was told to start until it is told another.
+    GrubSaved,
+    /// The entry that GRUB was told to start once.
+    GrubOnce,
+    /// The menu of GRUB Legacy.
+    GrubLegacy,
+    /// LILO.
+    Lilo,
+    /// EXTLINUX, SYSLINUX, or what reads their files.
+    Extlinux,
+    /// systemd-boot, or the order of the Boot Loader Specification.
+    SystemdBoot,
+    /// No loader's configuration: a link that points to an image.
+    Link,
+    /// No loader's configuration and no link: the newest image.
+    Newest,
+}
+
+impl BootRule {
+    /// Returns its word in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Grub => "grub",
+            Self::Custom => "grub-custom",
+            Self::GrubSaved => "grub-saved",
+            Self::GrubOnce => "grub-once",
+            Self::GrubLegacy => "grub-legacy",
+            Self::Lilo => "lilo",
+            Self::Extlinux => "extlinux",
+            Self::SystemdBoot => "systemd-boot",
+            Self::Link => "link",
+            Self::Newest => "newest-image",
+        }
+    }
 }
 
 /// From which source a kernel image package was built, and what proves it.

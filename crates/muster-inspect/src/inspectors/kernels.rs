@@ -1,11 +1,15 @@
 //! The running kernel, the images on the disk, and the one that the next boot would start.
 //!
 //! Running: `/proc/sys/kernel/osrelease` (proc_sys_kernel(5)), of a live system or where the caller vouches for a
-//! recorded `/proc`. Images: `/boot/vmlinuz-*` and `/lib/modules/*`, whoever put them there. Next boot: what the menu of
-//! GRUB, EXTLINUX or systemd-boot starts when nobody chooses, with the choice that GRUB saved in its environment block
-//! (GRUB manual, "The GRUB environment block"; the Boot Loader Specification); without a menu a link `vmlinuz`, else the
-//! newest image. A choice in variables of the firmware is not known.
+//! recorded `/proc`. Images: `/boot/vmlinuz-*` and `/lib/modules/*`, whoever put them there. Next boot: what GRUB, GRUB
+//! Legacy, LILO, EXTLINUX or systemd-boot starts when nobody chooses, with the choice that GRUB saved in its environment
+//! block (GRUB manual, "The GRUB environment block"; the Boot Loader Specification). A configuration that is not understood,
+//! and two loaders that differ, make the next boot unknown; without any, a link `vmlinuz` tells, else the newest image, and
+//! the rule is told with the answer. A choice in variables of the firmware, unified images, and menus that lie only below
+//! `EFI` on the system partition are not known.
 
+mod boot;
+mod entries;
 mod menu;
 
 use std::cmp::Ordering;
@@ -14,18 +18,10 @@ use muster_core::fact::{Facts, Obstacle, Reading};
 
 use crate::Inspector;
 use crate::root::{EntryKind, Root};
-use menu::{Choice, Grub};
+use boot::next_boot;
 
 const RUNNING: &str = "/proc/sys/kernel/osrelease";
-const ENVIRONMENTS: [&str; 3] =
-    ["/boot/grub/grubenv", "/boot/grub2/grubenv", "/boot/efi/EFI/redhat/grubenv"];
-const ENTRIES: &str = "/boot/loader/entries";
-const GRUB: [&str; 2] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
-const EXTLINUX: [&str; 3] =
-    ["/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/boot/syslinux/syslinux.cfg"];
-const LOADER: &str = "/boot/loader/loader.conf";
 const MAX_BYTES: u64 = 64 * 1024;
-const MAX_MENU: u64 = 1 << 20;
 /// More kernels than a server has.
 const MAX_IMAGES: usize = 1000;
 
@@ -41,16 +37,22 @@ impl Inspector for Kernels {
         &[
             RUNNING,
             "/boot/",
-            "/boot/grub/grubenv",
-            "/boot/grub2/grubenv",
+            // `*` is `grub`, `grub2`, `extlinux`, `syslinux` or `loader`.
+            "/boot/*/grubenv",
             "/boot/efi/EFI/redhat/grubenv",
-            "/boot/grub/grub.cfg",
-            "/boot/grub2/grub.cfg",
-            "/boot/extlinux/extlinux.conf",
+            "/boot/*/grub.cfg",
+            "/boot/*/custom.cfg",
+            "/boot/*/menu.lst",
+            "/etc/lilo.conf",
+            "/boot/*/extlinux.conf",
             "/boot/extlinux.conf",
-            "/boot/syslinux/syslinux.cfg",
-            LOADER,
-            "/boot/loader/entries/*.conf",
+            "/boot/*/syslinux.cfg",
+            "/boot/*/loader.conf",
+            "/boot/*/entries/*.conf",
+            "/boot/efi/*/loader.conf",
+            "/boot/efi/*/entries/*.conf",
+            "/efi/*/loader.conf",
+            "/efi/*/entries/*.conf",
             "/lib/modules/",
             "/vmlinuz/",
             "/boot/vmlinuz/",
@@ -84,7 +86,9 @@ impl Inspector for Kernels {
         facts.kernels.images.extend(modules(root, obstacles));
         facts.kernels.images.sort_by(|a, b| by_version(a, b).then_with(|| a.cmp(b)));
         facts.kernels.images.dedup();
-        facts.kernels.next_boot = next_boot(root, bootable, obstacles);
+        let kernels = boot::Kernels { bootable: &bootable, all: &facts.kernels.images };
+        let (next, by) = next_boot(root, &kernels, obstacles);
+        (facts.kernels.next_boot, facts.kernels.next_boot_by) = (next, by);
     }
 }
 
@@ -166,139 +170,6 @@ fn release_of(name: &str) -> Option<&str> {
     plain.then_some(release)
 }
 
-fn next_boot(
-    root: &dyn Root,
-    bootable: Vec<String>,
-    obstacles: &mut Vec<Obstacle>,
-) -> Reading<String> {
-    let entries = boot_entries(root, obstacles);
-    let environments: Vec<String> =
-        ENVIRONMENTS.iter().map(|path| note(text(root, path), obstacles)).collect();
-    let saved = |key: &str| {
-        let lines = environments.iter().flat_map(|environment| environment.lines());
-        lines.filter_map(|line| line.strip_prefix(key)).map(str::trim).find(|c| !c.is_empty())
-    };
-    let (next, saved) = (saved("next_entry="), saved("saved_entry="));
-    match by_menu(root, next, saved, obstacles) {
-        Some(Choice::Image(image)) => {
-            if let Some(release) = release_of(&image).or(linked(root, &image).as_deref()) {
-                return Reading::Found(release.to_owned());
-            }
-        }
-        Some(Choice::Other(title)) => {
-            let why = format!(
-                "the entry {:?}, which starts when nobody chooses another, has no image of Linux",
-                title.chars().take(100).collect::<String>()
-            );
-            let obstacle = Obstacle::new("the kernel of the next boot", why);
-            obstacles.push(obstacle.clone());
-            return Reading::Unknown(obstacle);
-        }
-        None => {}
-    }
-    // `next_entry` is good for one boot, and comes before the saved one.
-    for chosen in [next, saved].into_iter().flatten() {
-        let by_entry = entries.iter().find(|(id, _)| id == chosen).map(|(_, release)| release);
-        let named = by_entry.or_else(|| bootable.iter().find(|r| names(chosen, r)));
-        if let Some(release) = named {
-            return Reading::Found(release.clone());
-        }
-    }
-    let loader = note(text(root, LOADER), obstacles);
-    if let Some(pattern) = menu::loader_default(&loader) {
-        let pattern = pattern.strip_suffix(".conf").unwrap_or(pattern);
-        let fitting = entries.iter().filter(|(id, _)| crate::root::glob(pattern, id));
-        if let Some((_, release)) = fitting.max_by(|a, b| by_version(&a.1, &b.1)) {
-            return Reading::Found(release.clone());
-        }
-    }
-    // Alpine and others boot one image without a version in its name; its link tells, where it is one.
-    for link in ["/vmlinuz", "/boot/vmlinuz"] {
-        let Reading::Found(target) = root.link(link) else { continue };
-        let name = target.rsplit('/').next().unwrap_or(&target);
-        if entries.is_empty()
-            && bootable.len() < 2
-            && let Some(release) = release_of(name)
-        {
-            return Reading::Found(release.to_owned());
-        }
-    }
-    let offered = if entries.is_empty() {
-        bootable
-    } else {
-        entries.into_iter().map(|(_, release)| release).collect()
-    };
-    match offered.into_iter().max_by(|a, b| by_version(a, b)) {
-        Some(newest) => Reading::Found(newest),
-        None => Reading::Absent,
-    }
-}
-
-/// Returns what the menu of a boot loader starts; nothing where there is none.
-fn by_menu(
-    root: &dyn Root,
-    next: Option<&str>,
-    saved: Option<&str>,
-    obstacles: &mut Vec<Obstacle>,
-) -> Option<Choice> {
-    let mut menu = |path: &str| match root.read(path, MAX_MENU) {
-        Reading::Found(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        Reading::Absent => None,
-        Reading::Unknown(obstacle) => {
-            obstacles.push(obstacle);
-            None
-        }
-    };
-    let mut menus = GRUB.iter().filter_map(|path| menu(path)).map(|text| Grub::read(&text));
-    if let Some(menu) = menus.find(|menu| !menu.is_empty() && !menu.has_others) {
-        return menu.choice(next, saved);
-    }
-    EXTLINUX.iter().find_map(|path| menu::extlinux(&menu(path)?))
-}
-
-/// Follows an image without a version in its name, where it is a link.
-fn linked(root: &dyn Root, image: &str) -> Option<String> {
-    for folder in ["", "/boot"] {
-        if let Reading::Found(target) = root.link(&format!("{folder}/{image}")) {
-            let name = target.rsplit('/').next().unwrap_or(&target);
-            return release_of(name).map(str::to_owned);
-        }
-    }
-    None
-}
-
-/// Tells whether a menu entry names this release: `gnulinux-6.1.0-18-amd64-advanced-…`, and no longer one.
-fn names(entry: &str, release: &str) -> bool {
-    entry.match_indices(release).any(|(at, _)| {
-        let before = entry.get(..at).and_then(|e| e.chars().next_back());
-        let after = entry.get(at + release.len()..).unwrap_or_default();
-        let ends = after.is_empty()
-            || after.starts_with([' ', '>', '\'', '"'])
-            || after.starts_with("-advanced")
-            || after.starts_with("-recovery");
-        ends && !before.is_some_and(|c| c.is_ascii_digit() || c == '.')
-    })
-}
-
-/// Returns the entries of the Boot Loader Specification: their id, and the release that they start.
-fn boot_entries(root: &dyn Root, obstacles: &mut Vec<Obstacle>) -> Vec<(String, String)> {
-    let files = note(root.list(ENTRIES), obstacles);
-    let mut entries = Vec::new();
-    for file in files.iter().take(MAX_IMAGES) {
-        let Some(id) = file.name.strip_suffix(".conf") else { continue };
-        let text = note(text(root, &format!("{ENTRIES}/{}", file.name)), obstacles);
-        let release = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("linux"))
-            .filter(|rest| rest.starts_with([' ', '\t']))
-            .find_map(|rest| release_of(rest.trim().rsplit('/').next()?));
-        if let Some(release) = release.filter(|release| !release.contains("rescue")) {
-            entries.push((id.to_owned(), release.to_owned()));
-        }
-    }
-    entries
-}
-
 /// Compares releases as `sort -V` does, with which GRUB sorts: numbers by value, all else by byte.
 fn by_version(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
@@ -360,14 +231,5 @@ mod tests {
         ] {
             assert!(told(&files).is_some(), "{files:?}");
         }
-    }
-
-    #[test]
-    fn a_menu_entry_names_one_release() {
-        let entry = "gnulinux-advanced-x>gnulinux-6.1.0-18-amd64-advanced-x";
-        assert!(names(entry, "6.1.0-18-amd64"));
-        assert!(!names(entry, "1.0-18-amd64"));
-        assert!(!names("gnulinux-6.1.0-18-amd64-unsigned", "6.1.0-18-amd64"));
-        assert!(names("Ubuntu, with Linux 5.15.0-91-generic", "5.15.0-91-generic"));
     }
 }

@@ -39,16 +39,12 @@ impl Inspector for Sockets {
 
     fn reads(&self) -> &'static [&'static str] {
         &[
-            "/proc/1/net/tcp",
-            "/proc/1/net/tcp6",
-            "/proc/1/net/udp",
-            "/proc/1/net/udp6",
+            "/proc/1/net/tcp*",
+            "/proc/1/net/udp*",
             "/proc/1/net/fib_trie",
             "/proc/1/net/if_inet6",
-            "/proc/net/tcp",
-            "/proc/net/tcp6",
-            "/proc/net/udp",
-            "/proc/net/udp6",
+            "/proc/net/tcp*",
+            "/proc/net/udp*",
             "/proc/net/fib_trie",
             "/proc/net/if_inet6",
             "/proc/*/net/tcp",

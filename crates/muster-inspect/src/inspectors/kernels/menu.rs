@@ -1,17 +1,33 @@
 //! What a boot loader's menu starts when nobody chooses: `grub.cfg` as grub-mkconfig writes it (GRUB manual, "default",
-//! "menuentry", "submenu"), `extlinux.conf` and `syslinux.cfg` (syslinux(1)), the default of systemd-boot's
-//! `loader.conf` (loader.conf(5)).
+//! "menuentry", "submenu"), `menu.lst` (GRUB Legacy manual), `lilo.conf` (lilo.conf(5)), `extlinux.conf` and `syslinux.cfg`
+//! (syslinux(1)), the default of systemd-boot's `loader.conf` (loader.conf(5)).
 //!
 //! `grub.cfg` is a script: its assignments of `default` and its entries are read, its conditions and functions are not run.
-//! What it includes by `configfile` or `source` is not followed.
+//! Of what it takes in by `configfile` or `source` only `custom.cfg` is followed; any other makes the menu one that is not
+//! understood, save within an entry, and `user.cfg`, which holds a password.
+
+use super::entries::Entries;
 
 /// What a menu comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
+    /// A release.
+    Release(String),
     /// The name of an image's file.
     Image(String),
     /// An entry that starts no image of Linux.
     Other(String),
+}
+
+/// Who chose the entry of a menu of GRUB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// An entry that was saved for one boot.
+    Next,
+    /// One that was saved until another is.
+    Saved,
+    /// The menu itself.
+    Menu,
 }
 
 /// A menu of GRUB.
@@ -22,8 +38,12 @@ pub(super) struct Grub {
     default: Option<String>,
     /// Whether an entry saved for one boot comes first.
     takes_next: bool,
-    /// Whether entries come from files of the Boot Loader Specification.
-    pub(super) has_others: bool,
+    /// Before which entry those of the Boot Loader Specification come, if they do.
+    others_at: Option<usize>,
+    /// Whether it takes in `custom.cfg`.
+    pub(super) takes_custom: bool,
+    /// The line by which it takes in another file.
+    pub(super) stranger: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +51,7 @@ struct Entry {
     title: String,
     id: Option<String>,
     image: Option<String>,
+    release: Option<String>,
     /// What is in a submenu.
     entries: Vec<Self>,
     is_menu: bool,
@@ -45,6 +66,14 @@ impl Grub {
     /// Reads the script.
     pub(super) fn read(text: &str) -> Self {
         let mut menu = Self::default();
+        menu.take(text);
+        menu
+    }
+
+    /// Goes on with another file; tells whether it sets the default.
+    pub(super) fn take(&mut self, text: &str) -> bool {
+        let before = (self.default.take(), self.takes_next);
+        let menu = self;
         let mut open: Vec<Entry> = Vec::new();
         // Braces of functions within, whose end is no end of an entry.
         let mut functions = 0_usize;
@@ -78,12 +107,56 @@ impl Grub {
                         entry.image.get_or_insert_with(|| file_name(path));
                     }
                 }
-                "blscfg" => menu.has_others = true,
+                // Xen is started with Linux as its module.
+                "module" | "module2" | "xen_module" => {
+                    let path = words(line).into_iter().skip(1).find(|word| !word.starts_with('-'));
+                    let image = path.map(|path| file_name(&path));
+                    if let (Some(entry), Some(image)) = (open.last_mut(), image)
+                        && image.starts_with("vmlinu")
+                    {
+                        entry.image.get_or_insert(image);
+                    }
+                }
+                "blscfg" => {
+                    menu.others_at.get_or_insert(menu.entries.len());
+                }
+                "source" | "configfile" | "." | "normal" if open.is_empty() && functions == 0 => {
+                    menu.take_in(line);
+                }
                 "set" if functions == 0 => menu.assign(line),
                 _ => {}
             }
         }
-        menu
+        let sets = menu.default.is_some();
+        menu.default = menu.default.take().or(before.0);
+        menu.takes_next |= before.1;
+        sets
+    }
+
+    fn take_in(&mut self, line: &str) {
+        let path = words(line).into_iter().nth(1).unwrap_or_default();
+        match path.rsplit('/').next().unwrap_or_default() {
+            "custom.cfg" => self.takes_custom = true,
+            "user.cfg" => {}
+            _ => {
+                self.stranger.get_or_insert_with(|| line.chars().take(100).collect());
+            }
+        }
+    }
+
+    /// Puts the entries of the Boot Loader Specification where the script asks for them.
+    pub(super) fn add_entries(&mut self, entries: &Entries) {
+        let Some(at) = self.others_at else { return };
+        let others = entries.iter().map(|entry| Entry {
+            title: entry.title.clone().unwrap_or_default(),
+            id: Some(entry.id.clone()),
+            release: entry.release(&[]),
+            image: entry.linux.as_deref().map(file_name),
+            ..Entry::default()
+        });
+        let after = self.entries.split_off(at.min(self.entries.len()));
+        self.entries.extend(others);
+        self.entries.extend(after);
     }
 
     fn assign(&mut self, line: &str) {
@@ -98,28 +171,28 @@ impl Grub {
         }
     }
 
-    /// Tells whether there is anything to choose from.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Returns what the next boot starts, by what GRUB saved in its environment.
-    pub(super) fn choice(&self, next: Option<&str>, saved: Option<&str>) -> Option<Choice> {
+    /// Returns what the next boot starts, by what GRUB saved in its environment, and who chose it.
+    pub(super) fn choice(&self, next: Option<&str>, saved: Option<&str>) -> Option<(Choice, By)> {
         let default = self.default.as_deref().unwrap_or("0");
-        let default = if default.contains("saved_entry") { saved } else { Some(default) };
-        let wanted = next.filter(|_| self.takes_next).or(default);
+        let default = if default.contains("saved_entry") {
+            saved.map(|saved| (saved, By::Saved))
+        } else {
+            Some((default, By::Menu))
+        };
+        let wanted = next.filter(|_| self.takes_next).map(|next| (next, By::Next)).or(default);
         // What is not there, GRUB answers with its first entry.
-        let entry =
-            wanted.and_then(|wanted| find(&self.entries, wanted)).or(self.entries.first())?;
+        let found = wanted.and_then(|(wanted, by)| Some((find(&self.entries, wanted)?, by)));
+        let (mut entry, by) = found.or(self.entries.first().map(|first| (first, By::Menu)))?;
         // Of a menu that was chosen as a whole, the first.
-        let mut entry = entry;
         while entry.is_menu {
             entry = entry.entries.first()?;
         }
-        Some(match &entry.image {
-            Some(image) => Choice::Image(image.clone()),
-            None => Choice::Other(entry.title.clone()),
-        })
+        let choice = match (&entry.release, &entry.image) {
+            (Some(release), _) => Choice::Release(release.clone()),
+            (None, Some(image)) => Choice::Image(image.clone()),
+            (None, None) => Choice::Other(entry.title.clone()),
+        };
+        Some((choice, by))
     }
 }
 
@@ -202,14 +275,95 @@ pub(super) fn extlinux(text: &str) -> Option<Choice> {
     Some(image.clone().map_or_else(|| Choice::Other((*name).to_owned()), Choice::Image))
 }
 
-/// Returns the pattern of systemd-boot's `default`.
-pub(super) fn loader_default(text: &str) -> Option<&str> {
+/// Reads a menu of GRUB Legacy: `default` counts the titles from 0.
+pub(super) fn legacy(text: &str) -> Option<Choice> {
+    let mut default = "0";
+    let mut entries: Vec<(&str, Option<String>)> = Vec::new();
+    for line in text.lines() {
+        let line = line.trim();
+        let (key, value) =
+            line.split_once(|c: char| c.is_whitespace() || c == '=').unwrap_or((line, ""));
+        let value = value.trim_matches(|c: char| c.is_whitespace() || c == '=');
+        match key {
+            "default" if entries.is_empty() => default = value,
+            "title" if entries.len() < MAX_ENTRIES => entries.push((value, None)),
+            "kernel" | "module" => {
+                let image = value.split_whitespace().find(|word| !word.starts_with('-'));
+                let Some(image) = image.map(file_name) else { continue };
+                let Some((_, known)) = entries.last_mut() else { continue };
+                // Xen is started with Linux as its module.
+                if key == "kernel" || image.starts_with("vmlinu") {
+                    *known = Some(image);
+                }
+            }
+            _ => {}
+        }
+    }
+    let Ok(number) = default.parse::<usize>() else {
+        return Some(Choice::Other(format!("default {default}")));
+    };
+    let (title, image) = entries.get(number).or(entries.first())?;
+    Some(image.clone().map_or_else(|| Choice::Other((*title).to_owned()), Choice::Image))
+}
+
+/// Reads the configuration of LILO: `default` names a label, else the first image starts.
+pub(super) fn lilo(text: &str) -> Option<Choice> {
+    let mut default = None;
+    let mut entries: Vec<(Vec<String>, Option<String>)> = Vec::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let Some((key, value)) = line.split_once('=') else { continue };
+        let value = value.trim().trim_matches('"');
+        match key.trim() {
+            "default" if entries.is_empty() => default = Some(value.to_owned()),
+            "image" if entries.len() < MAX_ENTRIES => {
+                entries.push((Vec::new(), Some(file_name(value))));
+            }
+            "other" if entries.len() < MAX_ENTRIES => entries.push((Vec::new(), None)),
+            "label" | "alias" => {
+                if let Some((names, _)) = entries.last_mut() {
+                    names.push(value.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    let entry = match &default {
+        // Without a label an entry is called as its image.
+        Some(name) => entries
+            .iter()
+            .find(|(names, image)| names.contains(name) || image.as_ref() == Some(name)),
+        None => entries.first(),
+    };
+    match entry {
+        Some((_, Some(image))) => Some(Choice::Image(image.clone())),
+        Some((names, None)) => Some(Choice::Other(names.concat())),
+        None => default.map(Choice::Other),
+    }
+}
+
+/// What loader.conf(5) says of the entry that starts when nobody chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Default<'t> {
+    /// Nothing: the first one.
+    None,
+    /// What the loader itself wrote into a variable, which no file holds.
+    Firmware,
+    /// A pattern of names.
+    Pattern(&'t str),
+}
+
+/// Reads systemd-boot's `default`.
+pub(super) fn loader_default(text: &str) -> Default<'_> {
     let pattern = text.lines().rev().find_map(|line| {
         let (key, value) = line.trim().split_once(char::is_whitespace)?;
         (key == "default").then(|| value.trim())
-    })?;
-    // Written by the loader itself into its variables, which no file holds.
-    (!pattern.is_empty() && !pattern.starts_with('@')).then_some(pattern)
+    });
+    match pattern {
+        None | Some("") => Default::None,
+        Some(pattern) if pattern.starts_with('@') => Default::Firmware,
+        Some(pattern) => Default::Pattern(pattern),
+    }
 }
 
 #[cfg(test)]
@@ -251,9 +405,9 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
 
     fn started(default: &str, next: Option<&str>, saved: Option<&str>) -> String {
         match Grub::read(&GRUB.replace("@DEFAULT@", default)).choice(next, saved) {
-            Some(Choice::Image(image)) => image,
-            Some(Choice::Other(title)) => format!("other: {title}"),
-            None => "nothing".to_owned(),
+            Some((Choice::Image(image), _)) => image,
+            Some((Choice::Other(title), _)) => format!("other: {title}"),
+            other => format!("{other:?}"),
         }
     }
 
@@ -275,7 +429,6 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
         assert_eq!(started("${saved_entry}", None, None), new);
         assert_eq!(started("0", None, Some("1>1")), new, "what was saved is not asked for");
         assert_eq!(started("0", Some("1>1"), None), old, "for one boot");
-        assert!(Grub::read("set default=\"0\"\nblscfg\n").is_empty());
     }
 
     #[test]
@@ -305,6 +458,8 @@ menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
         ] {
             Grub::read(&text).choice(Some("0>0>0>0"), Some("x"));
             extlinux(&text);
+            legacy(&text);
+            lilo(&text);
             loader_default(&text);
         }
     }

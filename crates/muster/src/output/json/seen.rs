@@ -36,8 +36,15 @@ struct Contained<'a> {
 struct Kernel<'a> {
     running: Option<&'a str>,
     next_boot: Option<&'a str>,
+    next_boot_by: Option<NextBootBy<'a>>,
     container: Option<&'a str>,
     livepatch: Option<Livepatch<'a>>,
+}
+
+#[derive(Serialize)]
+struct NextBootBy<'a> {
+    rule: &'a str,
+    file: &'a str,
 }
 
 #[derive(Serialize)]
@@ -90,6 +97,11 @@ impl<'a> Seen<'a> {
             kernel: Kernel {
                 running: text(&facts.kernels.running),
                 next_boot: text(&facts.kernels.next_boot),
+                next_boot_by: facts
+                    .kernels
+                    .next_boot_by
+                    .as_ref()
+                    .map(|by| NextBootBy { rule: by.rule.name(), file: &by.file }),
                 container: running.container.as_deref(),
                 livepatch,
             },
