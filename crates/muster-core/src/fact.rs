@@ -400,6 +400,8 @@ pub enum TroubleKind {
     HalfConfigured,
     /// A package is held or pinned below the archive.
     Held,
+    /// The boot loader does not start the newest kernel that is installed.
+    KernelHeldBack,
     /// A source could not be reached at the last try, or has never been fetched.
     SourceUnreachable,
     /// A source's index has passed its own end of validity.
@@ -420,6 +422,7 @@ impl TroubleKind {
             Self::AutomaticFailing => "automatic-updates-failing",
             Self::HalfConfigured => "half-configured",
             Self::Held => "held",
+            Self::KernelHeldBack => "kernel-held-back",
             Self::SourceUnreachable => "source-unreachable",
             Self::SourceExpired => "source-expired",
             Self::SourceStale => "indices-stale",

@@ -228,6 +228,24 @@ fn is_build(version: &str, release: &str) -> bool {
     flavourless.is_some_and(|f| f.contains('-')) && build.map(|(build, _)| build) == flavourless
 }
 
+/// Returns what tells the kernels of one build of a line apart from those of another: `amd64` of `6.1.0-18-amd64`,
+/// `cloud-amd64`, `generic`, `x86_64+rt` of `5.14.0-427.el9.x86_64+rt`. Of one that names none it is empty.
+pub fn flavour(release: &str) -> &str {
+    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    // Words that begin with a digit are of the version.
+    let mut rest = release;
+    while let Some((word, after)) = rest.split_once('-')
+        && is_number(word)
+    {
+        rest = after;
+    }
+    if !is_number(rest) {
+        return rest;
+    }
+    let last = rest.rsplit('.').next().unwrap_or_default();
+    if is_number(last) { "" } else { last }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +296,28 @@ mod tests {
         assert!(!holds(Database::Rpm, "kernel", "5.14.0-4", "5.14.0-42.el9.x86_64"));
         assert!(holds(Database::Apk, "linux-lts", "6.6.32-r0", "6.6.32-0-lts"));
         assert!(!holds(Database::Apk, "linux-virt", "6.6.32-r0", "6.6.32-0-lts"));
+    }
+
+    #[test]
+    fn a_flavour_is_what_follows_the_version() {
+        for (release, expected) in [
+            ("6.1.0-18-amd64", "amd64"),
+            ("6.1.0-18-cloud-amd64", "cloud-amd64"),
+            ("6.1.0-18-rt-amd64", "rt-amd64"),
+            ("6.12.9+bpo-amd64", "amd64"),
+            ("4.19.0-27-686-pae", "pae"),
+            ("5.15.0-91-generic", "generic"),
+            ("6.6.20+rpt-rpi-v8", "rpi-v8"),
+            ("6.8.4-2-pve", "pve"),
+            ("5.14.21-150500.55.19-default", "default"),
+            ("5.14.0-427.el9.x86_64", "x86_64"),
+            ("5.14.0-427.el9.x86_64+rt", "x86_64+rt"),
+            ("6.6.32-0-lts", "lts"),
+            ("6.9.1", ""),
+            ("", ""),
+        ] {
+            assert_eq!(flavour(release), expected, "{release}");
+        }
     }
 
     #[test]

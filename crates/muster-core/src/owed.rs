@@ -2,11 +2,13 @@
 
 pub mod applications;
 mod cleartext;
+mod held_kernel;
 mod reboot;
 mod removed;
 mod restart;
 
 pub use cleartext::cleartext_services;
+pub use held_kernel::held_kernel;
 pub use reboot::reboot;
 pub use removed::removed_executables;
 pub use restart::restarts;
@@ -343,6 +345,7 @@ fn trouble(trouble: Trouble) -> Finding {
         severity: match trouble.kind {
             TroubleKind::SourceUnsigned | TroubleKind::SecuritySourceMissing => Severity::High,
             TroubleKind::Held
+            | TroubleKind::KernelHeldBack
             | TroubleKind::HalfConfigured
             | TroubleKind::SourceExpired
             | TroubleKind::SourceUnreachable

@@ -138,6 +138,7 @@ impl Report {
         }
         findings.extend(owed::update_channel(&facts, question.now));
         findings.extend(owed::reboot(&facts));
+        findings.extend(owed::held_kernel(&facts));
         findings.extend(owed::restarts(&facts));
         findings.extend(owed::removed_executables(&facts));
         findings.extend(owed::cleartext_services(&facts));
