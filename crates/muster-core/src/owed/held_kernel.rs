@@ -8,7 +8,6 @@ use alloc::borrow::ToOwned as _;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::action;
 use crate::fact::{BootRule, BootSource, Database, Facts, Package, TroubleKind};
@@ -108,6 +107,7 @@ fn way(by: &BootSource, newest: &str, database: Database) -> String {
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString as _;
+    use alloc::vec::Vec;
 
     use super::*;
     use crate::fact::Reading;

@@ -15,6 +15,7 @@ use crate::container::Pod;
 use crate::fact::Facts;
 use crate::finding::{About, Finding, RestartOwed, Severity};
 use crate::running::{Init, Process};
+use crate::text::for_terminal;
 use crate::verdict::Verdict;
 
 /// How many files a title names.
@@ -103,6 +104,13 @@ impl<'a> Whole<'a> {
         pids: &[u32],
         pods: &BTreeMap<&str, &Pod>,
     ) -> (String, &'static str) {
+        let name = self.said();
+        let shown = for_terminal(&name);
+        if shown != name {
+            let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+            let way = format!("find out what started {} and start it again", pids.join(", "));
+            return (way, "; its name holds characters that cannot be typed");
+        }
         match self {
             Self::First("systemd") => ("systemctl daemon-reexec".to_owned(), ""),
             Self::First("init") if init == Init::Scripts => ("telinit u".to_owned(), ""),
@@ -363,6 +371,14 @@ mod tests {
         );
         let About::Restart(owed) = &cron.about else { panic!("{cron:?}") };
         assert_eq!((owed.pid, owed.libraries.len()), (30, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_typed_is_no_command() {
+        let found = judged(Init::Systemd, vec![process(9, "x", "evil\u{1b}[31m.service")]);
+        let told: Vec<(&str, bool)> =
+            found.iter().map(|f| (&*f.action, f.title.contains("cannot be typed"))).collect();
+        assert_eq!(told, [("find out what started 9 and start it again", true)]);
     }
 
     #[test]

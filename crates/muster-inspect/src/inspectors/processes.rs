@@ -182,6 +182,10 @@ impl<'r> Look<'r> {
                 return;
             }
             last = mapping.path;
+            if gone && same_view && mapping.executable {
+                // The name may end so: whether a file of that very name lies there is held against the disk.
+                self.keep(process.pid, mapping.path, &mapping);
+            }
             if gone {
                 let known = paths.iter().any(|known| known == path);
                 if is_program(path) && !known && paths.len() < MAX_REPLACED {
@@ -225,7 +229,18 @@ impl<'r> Look<'r> {
                 "{n} of them, the first {pid} ({name}), do not let themselves be looked into"
             ),
         };
-        Some(Obstacle::new("processes", format!("{why}: needs root; inspect as root")))
+        // Over SSH and in a record it is not known who asked.
+        let is_root = self.root.live() && rustix::process::geteuid().is_root();
+        Some(Obstacle::new("processes", format!("{why}: {}", refusal(is_root))))
+    }
+}
+
+/// Says what stands in the way of looking into a process, and what to do about it.
+const fn refusal(is_root: bool) -> &'static str {
+    if is_root {
+        "permission was denied to root itself, as it is in a container, by a security module or by a hosted environment; inspect from the system that runs this one"
+    } else {
+        "needs root; inspect as root"
     }
 }
 
@@ -308,7 +323,7 @@ fn device(text: &[u8]) -> Option<(u32, u32)> {
 }
 
 /// Takes the kernel's mark off a path, and what a package manager puts behind a name while it replaces a file.
-fn without_mark(path: &[u8]) -> (&[u8], bool) {
+pub(super) fn without_mark(path: &[u8]) -> (&[u8], bool) {
     let Some(mut path) = path.strip_suffix(b" (deleted)") else { return (path, false) };
     for end in [b".dpkg-new".as_slice(), b".dpkg-tmp"] {
         path = path.strip_suffix(end).unwrap_or(path);
@@ -679,6 +694,12 @@ mod tests {
         );
         assert_eq!(facts.running.init, Init::Systemd);
         assert_eq!(facts.obstacles, []);
+    }
+
+    #[test]
+    fn root_is_not_told_to_become_root() {
+        assert!(refusal(false).contains("inspect as root"));
+        assert!(!refusal(true).contains("as root"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_core::fact::{Facts, Reading};
 use muster_core::running::{Init, Listener, Mapped, Process, Removed};
 
+use super::processes::without_mark;
 use crate::owners::{self, owners};
 use crate::root::{EntryKind, Root};
 use crate::{Inspector, Scope};
@@ -40,6 +41,11 @@ impl Inspector for Restarts {
         facts.running.configured.clear();
         let init = facts.running.init;
         if let Reading::Found(processes) = &mut facts.running.processes {
+            let (marked, mapped): (Vec<Mapped>, Vec<Mapped>) =
+                mapped.into_iter().partition(|file| file.path.ends_with(MARK));
+            for file in marked.iter().filter(|file| is_name(root, file)) {
+                unmark(processes, file);
+            }
             for differing in differing(root, &mapped) {
                 mark(processes, differing);
             }
@@ -86,6 +92,28 @@ fn differing<'m>(root: &dyn Root, mapped: &'m [Mapped]) -> Vec<&'m Mapped> {
         count(&same) > count(&other)
     });
     differing
+}
+
+/// What the kernel puts behind the path of a file that is gone.
+const MARK: &str = " (deleted)";
+
+/// Tells a file whose name ends in the mark from one that is gone: then that very file lies there, with its number.
+fn is_name(root: &dyn Root, file: &Mapped) -> bool {
+    root.identity(&file.path).is_some_and(|(_, inode)| inode == file.inode)
+}
+
+/// Takes back what was said of a file by its name alone.
+fn unmark(processes: &mut [Process], file: &Mapped) {
+    let (path, _) = without_mark(file.path.as_bytes());
+    let path = String::from_utf8_lossy(path);
+    for process in processes.iter_mut().filter(|p| file.pids.binary_search(&p.pid).is_ok()) {
+        if process.executable.as_deref() == Some(&*path) {
+            process.executable = Some(file.path.clone());
+            (process.is_replaced, process.removed) = (false, None);
+        } else {
+            process.replaced.retain(|replaced| *replaced != path);
+        }
+    }
 }
 
 fn mark(processes: &mut [Process], file: &Mapped) {
@@ -203,6 +231,35 @@ mod tests {
         assert_eq!(told(&[mapped("/o/a", (0, 40), 1), mapped("/lib/a", disk, 1)]), [""; 0]);
         assert_eq!(told(&[mapped("/o/a", disk, 1), mapped("/o/b", disk, 2)]), [""; 0]);
         assert_eq!(told(&[mapped("/gone", disk, 1), mapped("/lib/a", disk, 1)]), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_that_ends_like_the_mark_is_a_name() {
+        let mut files = Files::default();
+        files.number("/opt/x (deleted)", ((8, 1), 7));
+        files.number("/opt/lib.so (deleted)", ((8, 1), 8));
+        let told = |executable: u64, library: u64| {
+            let process = Process {
+                pid: 40,
+                executable: Some("/opt/x".into()),
+                is_replaced: true,
+                replaced: vec!["/opt/lib.so".into()],
+                ..Process::default()
+            };
+            let mut facts = Facts::default();
+            facts.running.processes = Reading::Found(vec![process]);
+            facts.running.mapped = vec![
+                mapped("/opt/x (deleted)", (8, 1), executable),
+                mapped("/opt/lib.so (deleted)", (8, 1), library),
+            ];
+            Restarts.inspect(&files, &mut facts);
+            let process = facts.running.processes.found().unwrap().first().unwrap().clone();
+            let executable = process.executable.unwrap_or_default();
+            (executable, process.is_replaced, process.replaced.join(" "))
+        };
+        assert_eq!(told(7, 8), ("/opt/x (deleted)".into(), false, String::new()));
+        // Another file of that name was put there.
+        assert_eq!(told(9, 9), ("/opt/x".into(), true, "/opt/lib.so".into()));
     }
 
     #[test]

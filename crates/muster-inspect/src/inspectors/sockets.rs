@@ -2,7 +2,7 @@
 //! processes by the numbers of their open sockets (`/proc/PID/fd`).
 //!
 //! Counted are TCP sockets that listen and UDP sockets without a peer, in the network of the first process: a container's
-//! own network is that container's. The reach of an address that stands for all of them is that of the widest address
+//! own network is that container's, and other networks in which a TCP socket (of IPv4) listens are named as unknown. The reach of an address that stands for all of them is that of the widest address
 //! the server has (`fib_trie`, `if_inet6`). Firewalls are not looked into, nor do addresses tell of translation before the server.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +49,7 @@ impl Inspector for Sockets {
             "/proc/net/if_inet6",
             "/proc/*/net/tcp",
             "/proc/*/fd/*",
+            "/proc/*/ns/net",
             "/proc/net",
             "/proc/self",
         ]
@@ -96,6 +97,7 @@ impl Inspector for Sockets {
             ));
             sockets.truncate(MAX_LISTENERS);
         }
+        facts.obstacles.extend(elsewhere(root, facts.running.processes.found()));
         let own = own_addresses(root, folder);
         let nothing = Vec::new();
         let processes = facts.running.processes.found().unwrap_or(&nothing);
@@ -118,6 +120,45 @@ impl Inspector for Sockets {
         services::in_order(&mut listeners);
         facts.running.listeners = Reading::Found(listeners);
     }
+}
+
+/// Names the networks that are none of a container and none of the first process, where something listens: what that is
+/// is not looked into. One in which no TCP socket listens is how a service is kept off the network (systemd.exec(5),
+/// `PrivateNetwork=`), and no matter.
+fn elsewhere(root: &dyn Root, processes: Option<&Vec<Process>>) -> Option<Obstacle> {
+    let network = |pid: u32| match root.link(&format!("/proc/{pid}/ns/net")) {
+        Reading::Found(network) => Some(network),
+        Reading::Absent | Reading::Unknown(_) => None,
+    };
+    let own = network(1)?;
+    let mut networks: BTreeMap<String, Vec<&Process>> = BTreeMap::new();
+    for process in processes.into_iter().flatten().filter(|p| p.container.is_none()) {
+        if let Some(other) = network(process.pid).filter(|other| *other != own) {
+            networks.entry(other).or_default().push(process);
+        }
+    }
+    networks.retain(|_, of| {
+        let Some(first) = of.first() else { return false };
+        match root.read(&format!("/proc/{}/net/tcp", first.pid), MAX_TABLE) {
+            Reading::Found(bytes) => String::from_utf8_lossy(&bytes)
+                .lines()
+                .any(|line| socket(line, Transport::Tcp, "tcp").is_some()),
+            Reading::Absent | Reading::Unknown(_) => false,
+        }
+    });
+    let mut of: Vec<&Process> = networks.into_values().flatten().collect();
+    of.sort_unstable_by_key(|p| p.pid);
+    let first = of.first()?;
+    Some(Obstacle::new(
+        "listeners in other networks",
+        format!(
+            "{} of the processes have a network of their own in which something listens, the first {} ({}), and are in no container: what listens there was not looked into; nsenter -t {} -n ss -lntup shows it",
+            of.len(),
+            first.pid,
+            first.name,
+            first.pid
+        ),
+    ))
 }
 
 /// A socket that waits.
@@ -369,6 +410,32 @@ mod tests {
                 ("::", 161, Reach::Public, None, None, None),
             ]
         );
+    }
+
+    #[test]
+    fn a_network_of_its_own_that_is_no_containers_is_unknown() {
+        let told = |contained: bool, state: &str| {
+            let mut files = recorded();
+            files.put("proc/60/comm", b"hidden\n");
+            files.put("proc/60/maps", b"");
+            if contained {
+                files.put("proc/60/cgroup", b"0::/lxc.payload.web\n");
+            }
+            files.put("proc/60/net/tcp", [HEAD, &little("1F90", state, 9)].concat().as_bytes());
+            Files::link(&mut files, "proc/60/exe", "/opt/hidden");
+            for (pid, network) in [(1, "net:[1]"), (50, "net:[1]"), (60, "net:[2]")] {
+                Files::link(&mut files, &format!("proc/{pid}/ns/net"), network);
+            }
+            let mut facts = Facts::default();
+            Processes.inspect(&files, &mut facts);
+            Sockets.inspect(&files, &mut facts);
+            facts.obstacles.iter().map(|o| o.why.clone()).collect::<Vec<_>>().concat()
+        };
+        let unseen = told(false, "0A");
+        assert!(unseen.starts_with("1 of the processes"), "{unseen}");
+        assert!(unseen.contains("the first 60 (hidden)"), "{unseen}");
+        assert_eq!(told(true, "0A"), "", "a container's network is its own");
+        assert_eq!(told(false, "01"), "", "nothing listens there");
     }
 
     #[test]

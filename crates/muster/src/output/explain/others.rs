@@ -2,6 +2,7 @@
 //! applications.
 
 use muster_core::action;
+use muster_core::fact::TroubleKind;
 use muster_core::finding::{
     About, ApplicationFinding, ArchiveUpdate, CleartextService, Concerned, ContainerFinding,
     EndOfSupport, Finding, KernelLine, LanguageFinding, RestartOwed, Severity, Signals,
@@ -48,6 +49,28 @@ pub(super) fn page(
             ..Told::default()
         },
         About::Restart(r) => restart(finding, r),
+        About::UpdateChannel(u) if u.problem == TroubleKind::KernelHeldBack => Told {
+            what: vec![text(
+                "The boot loader does not start the newest kernel of its kind that is installed here. Updates of the kernel arrive and are installed, and a reboot does not bring them into use.",
+            )],
+            how_bad: vec![text(
+                "Every flaw that the newer kernel mends stays open, however often the server is started again.",
+            )],
+            kind: vec![
+                sentence(&finding.action),
+                text(
+                    "Somebody may have chosen the older kernel because the newer one did not work here: ask before you reboot. Then, as root:",
+                ),
+                commands(["reboot".to_owned()]),
+            ],
+            done: vec![
+                text(
+                    "It reads the configuration of the boot loader: the kernel of the next boot must be the newest of its kind.",
+                ),
+                gone(&finding.id),
+            ],
+            ..Told::default()
+        },
         About::UpdateChannel(_) => Told {
             what: vec![text(
                 "Something keeps updates from arriving here, or from being installed by themselves. What is published from now on does not reach this server.",
@@ -255,9 +278,10 @@ fn restart(finding: &Finding, r: &RestartOwed) -> Told {
         return removed_executable(finding, r, removed);
     }
     let unit = r.unit.as_deref().map_or(String::new(), |u| format!(" of {u}"));
+    // The reason of the finding names the first of the files, which all follow here.
     let mut what = vec![text(format!(
-        "The process {} ({}){unit} was started before an update, and goes on using what the update replaced: {}.",
-        r.process, r.pid, r.why
+        "The process {} ({}){unit} was started before an update, and goes on using what the update replaced or removed:",
+        r.process, r.pid
     ))];
     what.extend(r.executable.iter().chain(&r.libraries).take(20).map(point));
     if !r.packages.is_empty() {
@@ -614,4 +638,43 @@ fn severities(c: &ContainerFinding) -> Vec<Item> {
         )));
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_names_each_replaced_file_once() {
+        let owed = RestartOwed {
+            why: "uses /lib/libc.so.6, which was replaced or removed (of libc6)".into(),
+            unit: Some("cron.service".into()),
+            process: "cron".into(),
+            pid: 40,
+            executable: None,
+            removed: None,
+            libraries: vec!["/lib/libc.so.6".into()],
+            packages: vec!["libc6".into()],
+        };
+        let finding = Finding {
+            id: "restart:cron.service".into(),
+            verdict: Verdict::Owed,
+            severity: Severity::Medium,
+            title: "".into(),
+            action: "systemctl restart cron.service".into(),
+            about: About::Restart(Box::new(owed.clone())),
+        };
+        let words = |told: &Told| -> String {
+            let of = |item: &Item| match item {
+                Item::Text(words) | Item::Point(words) => words.clone(),
+                Item::Commands(lines) => lines.join("\n"),
+            };
+            told.what.iter().chain(&told.kind).map(of).collect::<Vec<_>>().join("\n")
+        };
+        let told = words(&restart(&finding, &owed));
+        assert_eq!(told.matches("/lib/libc.so.6").count(), 1, "{told}");
+        let removed = RestartOwed { removed: Some(Removed::Memory), ..owed };
+        let told = words(&restart(&finding, &removed));
+        assert!(told.contains("cp /proc/40/exe") && !told.contains("systemctl"), "{told}");
+    }
 }
