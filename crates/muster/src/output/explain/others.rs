@@ -666,7 +666,7 @@ mod tests {
         };
         let words = |told: &Told| -> String {
             let of = |item: &Item| match item {
-                Item::Text(words) | Item::Point(words) => words.clone(),
+                Item::Text(words) | Item::Point(words) | Item::Gone(words) => words.clone(),
                 Item::Commands(lines) => lines.join("\n"),
             };
             told.what.iter().chain(&told.kind).map(of).collect::<Vec<_>>().join("\n")
