@@ -57,11 +57,7 @@ struct Sign {
     #[serde(default)]
     holds: Vec<String>,
     #[serde(default)]
-    lacks: Vec<String>,
-    #[serde(default)]
     beside: Vec<String>,
-    #[serde(default)]
-    folder: String,
     #[serde(default)]
     version: Vec<Version>,
 }
@@ -170,12 +166,6 @@ impl Writer<'_> {
         for path in &sign.beside {
             plain(path)?;
         }
-        if !sign.folder.is_empty() && !sign.file.starts_with(&format!("{}/", sign.folder)) {
-            return Err(format!(
-                "the folder {:?} is none that leads to {:?}",
-                sign.folder, sign.file
-            ));
-        }
         // What is only named beside it is known by its name; what is read must be kept of a tar.
         self.reads.insert(format!("/**/{}", sign.file));
         for file in sign.version.iter().filter_map(|v| v.file.as_ref()) {
@@ -183,8 +173,8 @@ impl Writer<'_> {
             self.reads.insert(format!("/**/{file}"));
         }
         self.put(format_args!(
-            "Sign {{ file: {:?}, holds: &{:?}, lacks: &{:?}, beside: &{:?}, folder: {:?}, versions: &[",
-            sign.file, sign.holds, sign.lacks, sign.beside, sign.folder
+            "Sign {{ file: {:?}, holds: &{:?}, beside: &{:?}, versions: &[",
+            sign.file, sign.holds, sign.beside
         ));
         self.versions(&sign.version)?;
         self.put(format_args!("] }},\n"));

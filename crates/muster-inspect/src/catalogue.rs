@@ -20,12 +20,8 @@ pub struct Sign {
     pub file: &'static str,
     /// Texts that must all stand in it.
     pub holds: &'static [&'static str],
-    /// Texts of which none may stand in it.
-    pub lacks: &'static [&'static str],
     /// Further paths below the folder that must be there.
     pub beside: &'static [&'static str],
-    /// The beginning of its path that is the application's own folder; nothing where the file lies right in that.
-    pub folder: &'static str,
     /// Where the version stands.
     pub versions: &'static [Version],
 }

@@ -47,7 +47,7 @@ pub(super) fn application(
         let (version, evidence) =
             version_of(root, sign.versions, folder, &spotted.path, &bytes, MAX_SIGN);
         found.push(WebApplication {
-            path: own_folder(folder, sign.folder),
+            path: if folder.is_empty() { "/".into() } else { folder.into() },
             product: known.product.into(),
             version,
             evidence,
@@ -69,25 +69,10 @@ fn fits(root: &dyn Root, sign: &Sign, folder: &str, path: &str) -> Reading<Vec<u
         return Reading::Found(Vec::new());
     }
     match head(root, path, MAX_SIGN) {
-        Reading::Found(bytes) if holds(&bytes, sign.holds) && !has_any(&bytes, sign.lacks) => {
-            Reading::Found(bytes)
-        }
+        Reading::Found(bytes) if holds(&bytes, sign.holds) => Reading::Found(bytes),
         Reading::Found(_) => Reading::Absent,
         other => other,
     }
-}
-
-/// Returns an application's own folder: the one that its signs are below, or one in that.
-fn own_folder(folder: &str, own: &str) -> String {
-    match (folder, own) {
-        ("", "") => "/".into(),
-        (folder, "") => folder.into(),
-        (folder, own) => format!("{folder}/{own}"),
-    }
-}
-
-fn has_any(bytes: &[u8], texts: &[&str]) -> bool {
-    texts.iter().any(|text| memmem::find(bytes, text.as_bytes()).is_some())
 }
 
 fn holds(bytes: &[u8], texts: &[&str]) -> bool {
