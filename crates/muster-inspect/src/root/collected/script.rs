@@ -4,7 +4,7 @@
 //! It is one line without single quotes, so that it stands unchanged in a command line, in `authorized_keys`, and in
 //! `sudoers`. It takes no argument and reads no input: who holds the key can ask for this and for nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::declared::components;
 use super::super::directory::mounts::entered;
@@ -126,6 +126,7 @@ fn filled(line: &str) -> String {
     ends.extend(beside().map(expression).chain(named));
     ends.sort_unstable();
     ends.dedup();
+    let ends = merged(&ends);
     // What may lie anywhere costs the most to compare: one pattern keeps the others from most names.
     let paths = |is_anywhere: bool| {
         let these = pruned().filter(|p| p.starts_with('*') == is_anywhere);
@@ -135,8 +136,57 @@ fn filled(line: &str) -> String {
     line.replace("@LOCAL@", &or(entered().map(|name| format!("\"{name} \"*")).collect()))
         .replace("@UNDER@", &or(pruned().map(|p| format!("{}/*", abbreviated(p))).collect()))
         .replace("@PRUNED@", &find)
-        .replace("@ENDS@", &format!("/({})$", or(ends)))
-        .replace("@BESIDE@", &or(beside().map(|name| format!("*/{name}")).collect()))
+        .replace("@ENDS@", &format!("/({ends})$"))
+        .replace("@BESIDE@", &or(merged_names(beside())))
+}
+
+/// Returns each name once, as a pattern of the shell.
+fn merged_names<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let names: BTreeSet<&str> = names.collect();
+    names.into_iter().map(|name| format!("*/{name}")).collect()
+}
+
+/// Joins the ends of paths into one expression. What ends as another does needs no place of its own, and an ending that
+/// many have is written once.
+fn merged(ends: &[String]) -> String {
+    let is_covered = |end: &String| {
+        let mut shorter = end.match_indices('/').filter_map(|(at, _)| end.get(at + 1..));
+        shorter.any(|rest| ends.iter().any(|other| covers(other, rest)))
+            || ends.iter().any(|other| other != end && covers(other, end))
+    };
+    let mut by_ending: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for end in ends.iter().filter(|end| !is_covered(end)) {
+        let name = end.rfind('/').map_or(0, |at| at + 1);
+        let dot = end.get(name..).and_then(|name| name.rfind('.')).filter(|at| *at > 0);
+        let (start, ending) =
+            dot.and_then(|at| end.split_at_checked(name + at)).unwrap_or((end, ""));
+        by_ending.entry(ending).or_default().push(start);
+    }
+    let groups = by_ending.into_iter().map(|(ending, starts)| match starts.as_slice() {
+        [one] => format!("{one}{ending}"),
+        several if ending.is_empty() => several.join("|"),
+        several => format!("({}){ending}", several.join("|")),
+    });
+    groups.collect::<Vec<_>>().join("|")
+}
+
+/// Tells whether whatever fits an end fits another: name by name, a lone star covers any.
+fn covers(other: &str, end: &str) -> bool {
+    let (mut others, mut ends) = (other.split('/'), end.split('/'));
+    loop {
+        match (others.next(), ends.next()) {
+            (None, None) => return true,
+            (Some(other), Some(end)) if other == end || is_any(other) => {}
+            // A star is `$X` here: `$X.php` covers whatever ends so.
+            (Some(other), Some(end))
+                if other.strip_prefix("$X").is_some_and(|rest| end.ends_with(rest)) => {}
+            _ => return false,
+        }
+    }
+}
+
+fn is_any(name: &str) -> bool {
+    name == "$X"
 }
 
 /// Returns what asks for a pattern: functions of the frame, each with a path.
@@ -191,11 +241,18 @@ mod tests {
     #[test]
     fn the_script_asks_for_every_declared_path() {
         let script = script();
+        let (_, ends) = script.split_once("grep -aE -e \"").unwrap();
+        let (ends, _) = ends.split_once('"').unwrap();
+        let ends = regex_lite::Regex::new(&ends.replace("$X", "[^/]*")).unwrap();
+        assert!(!ends.is_match("/srv/www/blog/readme.html"));
         for inspector in INSPECTORS {
             for pattern in inspector.reads().iter().filter(|p| !is_everything(p)) {
                 let Some(end) = end(pattern) else { continue };
-                let end = end.replace('*', "$X");
-                assert!(script.contains(&end), "{}: {end}", inspector.name());
+                for path in
+                    [end.replace('*', "x"), format!("srv/a b/{}", end.replace('*', "x-1.2"))]
+                {
+                    assert!(ends.is_match(&format!("/{path}")), "{}: {end}", inspector.name());
+                }
             }
             let fixed = |p: &&&str| !is_everything(p) && end(p).is_none();
             for pattern in inspector.reads().iter().filter(fixed) {
