@@ -196,6 +196,7 @@ fn scheme(order: &str, product: &str) -> &'static str {
         "npm" => "Npm",
         "pep440" => "Pep440",
         "composer" => "Composer",
+        "composer-letters" => "ComposerLetters",
         "rubygems" => "RubyGems",
         "maven" => "Maven",
         "golang" => "Golang",

@@ -87,7 +87,19 @@ const NUMBER: u8 = 7;
 const PATCH: u8 = 8;
 
 impl<'a> Parsed<'a> {
-    fn atoms(&self) -> Atoms<'a> {
+    /// Returns it as the patch level of that number; nothing where it has a stability of its own.
+    pub(crate) fn patched(self, level: &'a str) -> Option<Self> {
+        match self {
+            Self::Number(normal) if normal.stability == Stability::None && !normal.is_dev => {
+                let stability_numbers = level;
+                let stability = Stability::Patch;
+                Some(Self::Number(Normal { stability, stability_numbers, ..normal }))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn atoms(&self) -> Atoms<'a> {
         let nothing = Normal {
             numbers: "",
             fill: Fill::None,
@@ -105,7 +117,7 @@ impl<'a> Parsed<'a> {
     }
 }
 
-struct Atoms<'a> {
+pub(crate) struct Atoms<'a> {
     first: Option<Atom<'a>>,
     raw: &'a str,
     is_raw: bool,

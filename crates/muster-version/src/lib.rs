@@ -25,6 +25,7 @@ mod atom;
 mod composer;
 mod dpkg;
 mod golang;
+mod letters;
 mod maven;
 mod npm;
 mod number;

@@ -6,7 +6,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::Version as _;
-use crate::{apk, composer, dpkg, golang, maven, npm, pep440, rpm, rubygems, semver};
+use crate::{apk, composer, dpkg, golang, letters, maven, npm, pep440, rpm, rubygems, semver};
 
 /// Whose order of versions is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,9 @@ pub enum Scheme {
     Maven,
     /// Go: `golang.org/x/mod/semver`, the leading `v` optional.
     Golang,
+    /// PHP applications whose patch levels are letters: Composer's order, in which `1.9.2c` comes after `1.9.2b` and both
+    /// after `1.9.2`.
+    ComposerLetters,
 }
 
 /// Runs one expression with `Parsed` being the scheme's own type.
@@ -47,12 +50,13 @@ macro_rules! for_scheme {
             Scheme::RubyGems => { type Parsed<'a> = rubygems::Parsed<'a>; $($body)* }
             Scheme::Maven => { type Parsed<'a> = maven::Parsed<'a>; $($body)* }
             Scheme::Golang => { type Parsed<'a> = golang::Parsed<'a>; $($body)* }
+            Scheme::ComposerLetters => { type Parsed<'a> = letters::Parsed<'a>; $($body)* }
         }
     };
 }
 
 impl Scheme {
-    /// Every scheme, in the order in which the names are listed to people.
+    /// Every scheme that a tool defines, in the order in which the names are listed to people.
     pub const ALL: [Self; 10] = [
         Self::Dpkg,
         Self::Rpm,
@@ -80,6 +84,7 @@ impl Scheme {
             Self::RubyGems => "rubygems",
             Self::Maven => "maven",
             Self::Golang => "golang",
+            Self::ComposerLetters => "composer-letters",
         }
     }
 
@@ -143,6 +148,7 @@ impl FromStr for Scheme {
     type Err = UnknownScheme;
 
     fn from_str(name: &str) -> Result<Self, UnknownScheme> {
-        Self::ALL.into_iter().find(|scheme| scheme.name() == name).ok_or(UnknownScheme)
+        let mut all = Self::ALL.into_iter().chain([Self::ComposerLetters]);
+        all.find(|scheme| scheme.name() == name).ok_or(UnknownScheme)
     }
 }

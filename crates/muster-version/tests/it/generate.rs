@@ -239,7 +239,7 @@ pub(crate) fn material(scheme: Scheme) -> (&'static [&'static str], &'static [&'
                 "99999999999999999999",
             ],
         ),
-        Scheme::Composer => (
+        Scheme::Composer | Scheme::ComposerLetters => (
             &[
                 "1.2.3",
                 "v2.0.0",
