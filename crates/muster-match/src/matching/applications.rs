@@ -95,7 +95,7 @@ fn key(application: &WebApplication) -> Key<'_> {
 
 /// A product or a part of one, as advisories and calendars know it.
 struct Subject {
-    /// As people write it: `MediaWiki`, `the plugin akismet of WordPress`.
+    /// As people write it: `MediaWiki`, `the WordPress plugin akismet`.
     name: String,
     /// What its obstacle is filed under: the product, or the kind of part.
     kind: String,
@@ -134,7 +134,7 @@ impl Subject {
             .collect();
         let lower = slug.to_lowercase();
         Self {
-            name: format!("the {part} {slug} of {of}"),
+            name: format!("the {of} {part} {slug}"),
             kind: format!("{part}s of {of}"),
             names: patterns.iter().map(|(e, prefix)| (*e, format!("{prefix}{lower}"))).collect(),
             prefixes: patterns,
@@ -616,4 +616,20 @@ fn undecided(name: &str, flaws: &Flaws<'_>) -> Option<Obstacle> {
 /// Returns the name without its article, to begin a title.
 fn bare(name: &str) -> &str {
     name.strip_prefix("the ").unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_part_stands_behind_its_own_name() {
+        let akismet = WebApplication {
+            product: "akismet".into(),
+            part_of: Some("wordpress".into()),
+            part: Some("plugin".into()),
+            ..WebApplication::default()
+        };
+        assert_eq!(bare(&Subject::of(&akismet).name), "WordPress plugin akismet");
+    }
 }
