@@ -116,7 +116,7 @@ fn filled(line: &str) -> String {
     // What is beside a sign is known by its name; some signs are themselves no more than that.
     let beside = || {
         let signs = || APPLICATIONS.iter().flat_map(|a| a.signs);
-        let names = signs().flat_map(|sign| sign.beside).copied();
+        let names = signs().flat_map(|sign| sign.beside.iter().chain(sign.sure)).copied();
         let names = names.filter(|name| !patterns().iter().any(|p| end(p) == Some(name)));
         names.chain(signs().filter(|sign| sign.is_name()).map(|sign| sign.file))
     };
