@@ -57,7 +57,16 @@ struct Sign {
     #[serde(default)]
     holds: Vec<String>,
     #[serde(default)]
+    matches: Vec<String>,
+    #[serde(default)]
+    lacks: Vec<String>,
+    #[serde(default)]
     beside: Vec<String>,
+    #[serde(default)]
+    sure: Vec<String>,
+    #[serde(default)]
+    itself: bool,
+    home: Option<String>,
     #[serde(default)]
     version: Vec<Version>,
 }
@@ -67,6 +76,7 @@ struct Sign {
 struct Version {
     file: Option<String>,
     pattern: Option<String>,
+    pre: Option<String>,
     join: Option<String>,
     json: Option<String>,
     zip: Option<String>,
@@ -82,6 +92,14 @@ struct Part {
     files: Vec<String>,
     #[serde(default)]
     holds: Vec<String>,
+    #[serde(default)]
+    matches: Vec<String>,
+    #[serde(default)]
+    lacks: Vec<String>,
+    #[serde(default)]
+    nested: bool,
+    #[serde(default)]
+    anywhere: bool,
     #[serde(default)]
     packagist: Anything,
     #[serde(default)]
@@ -111,7 +129,7 @@ fn main() {
         if file.file_stem().and_then(|s| s.to_str()) != Some(&*application.product) {
             fail("a file is named for its product");
         }
-        let mut writer = Writer { out: &mut table, reads: &mut reads };
+        let mut writer = Writer { out: &mut table, reads: &mut reads, joint: "-" };
         if let Err(why) = writer.application(&application) {
             fail(&why);
         }
@@ -128,6 +146,8 @@ struct Writer<'a> {
     out: &'a mut String,
     /// What must be kept of a tar, as patterns.
     reads: &'a mut BTreeSet<String>,
+    /// What stands before the word for a pre-release, so that the order of the versions knows it for one.
+    joint: &'static str,
 }
 
 impl Writer<'_> {
@@ -143,6 +163,7 @@ impl Writer<'_> {
         if a.order.parse::<Scheme>().is_err() {
             return Err(format!("order {:?} is no scheme of muster-version", a.order));
         }
+        self.joint = if matches!(&*a.order, "dpkg" | "rpm") { "~" } else { "-" };
         if a.sign.is_empty() {
             return Err(String::from("has no [[sign]]"));
         }
@@ -163,9 +184,16 @@ impl Writer<'_> {
 
     fn sign(&mut self, sign: &Sign) -> Result<(), String> {
         plain(&sign.file)?;
-        for path in &sign.beside {
+        for path in sign.beside.iter().chain(&sign.sure).chain(&sign.home) {
             plain(path)?;
         }
+        if sign.file.split('/').any(|name| name.matches('*').count() > 1) {
+            return Err(String::from("has more than one star in a name"));
+        }
+        if sign.home.is_some() && sign.itself {
+            return Err(String::from("is itself the application, or its folder is: not both"));
+        }
+        expressions(&sign.matches)?;
         // What is only named beside it is known by its name; what is read must be kept of a tar.
         self.reads.insert(format!("/**/{}", sign.file));
         for file in sign.version.iter().filter_map(|v| v.file.as_ref()) {
@@ -173,8 +201,8 @@ impl Writer<'_> {
             self.reads.insert(format!("/**/{file}"));
         }
         self.put(format_args!(
-            "Sign {{ file: {:?}, holds: &{:?}, beside: &{:?}, versions: &[",
-            sign.file, sign.holds, sign.beside
+            "Sign {{ file: {:?}, holds: &{:?}, matches: &{:?}, lacks: &{:?}, beside: &{:?}, sure: &{:?}, itself: {}, home: {:?}, versions: &[",
+            sign.file, sign.holds, sign.matches, sign.lacks, sign.beside, sign.sure, sign.itself, sign.home
         ));
         self.versions(&sign.version)?;
         self.put(format_args!("] }},\n"));
@@ -187,15 +215,29 @@ impl Writer<'_> {
         }
         plain(&part.folder)?;
         let (above, last) = part.folder.rsplit_once('/').unwrap_or(("", &part.folder));
-        if above.contains('*') || last.matches('*').count() != 1 {
-            return Err(String::from("has one star, in its last name"));
+        let most = part.folder.split('/').map(|name| name.matches('*').count()).max();
+        if most > Some(1) || last.matches('*').count() != 1 {
+            return Err(String::from("has a star in its last name, and no name has two"));
         }
         let is_file = last != "*" && part.files.is_empty();
         if !is_file && part.files.is_empty() {
             return Err(String::from("a folder's part names the files to look at"));
         }
+        if is_file && part.nested {
+            return Err(String::from("a file has nothing nested in it"));
+        }
+        expressions(&part.matches)?;
+        let mut tails: Vec<String> =
+            part.files.iter().map(|f| format!("{}/{f}", part.folder)).collect();
         if is_file {
-            self.reads.insert(format!("/**/{}", part.folder));
+            tails.push(part.folder.clone());
+        }
+        if part.nested {
+            tails.extend(part.files.iter().map(|f| format!("{}/*/{f}", part.folder)));
+        }
+        self.reads.extend(tails.iter().map(|tail| format!("/**/{tail}")));
+        if !part.anywhere {
+            tails.clear();
         }
         for file in &part.files {
             plain(file)?;
@@ -204,11 +246,10 @@ impl Writer<'_> {
             {
                 return Err(format!("{file}: has more than one star in its last name"));
             }
-            self.reads.insert(format!("/**/{}/{file}", part.folder));
         }
         self.put(format_args!(
-            "Part {{ kind: {:?}, folder: {above:?}, star: {last:?}, files: &{:?}, holds: &{:?}, versions: &[",
-            part.kind, part.files, part.holds
+            "Part {{ kind: {:?}, folder: {above:?}, star: {last:?}, files: &{:?}, holds: &{:?}, matches: &{:?}, lacks: &{:?}, nested: {}, tails: &{tails:?}, versions: &[",
+            part.kind, part.files, part.holds, part.matches, part.lacks, part.nested
         ));
         for file in part.version.iter().filter_map(|v| v.file.as_ref()) {
             plain(file)?;
@@ -239,10 +280,14 @@ impl Writer<'_> {
                     return Err(format!("pattern {pattern}: captures nothing"));
                 }
             }
+            expressions(version.pre.as_slice())?;
+            let joint = self.joint;
             self.put(format_args!(
-                "Version {{ file: {:?}, pattern: {:?}, begins: {:?}, join: {:?}, json: {:?}, zip: {:?} }},",
+                "Version {{ file: {:?}, pattern: {:?}, pre: {:?}, joint: {:?}, begins: {:?}, join: {:?}, json: {:?}, zip: {:?} }},",
                 version.file,
                 version.pattern,
+                version.pre,
+                joint,
                 version.pattern.as_deref().map(beginning).unwrap_or_default(),
                 version.join.as_deref().unwrap_or("."),
                 version.json,
@@ -251,6 +296,14 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// Refuses what is no regular expression.
+fn expressions(patterns: &[String]) -> Result<(), String> {
+    for pattern in patterns {
+        regex_lite::Regex::new(pattern).map_err(|e| format!("pattern {pattern}: {e}"))?;
+    }
+    Ok(())
 }
 
 /// Refuses a path that is not written from a folder downwards.

@@ -16,12 +16,22 @@ pub struct Application {
 /// A file by which an application is recognised.
 #[derive(Debug)]
 pub struct Sign {
-    /// Its path below the application's folder.
+    /// Its path below the application's folder; a star in a name is any part of it.
     pub file: &'static str,
     /// Texts that must all stand in it.
     pub holds: &'static [&'static str],
+    /// Regular expressions that must all match in it.
+    pub matches: &'static [&'static str],
+    /// Texts none of which may stand in it.
+    pub lacks: &'static [&'static str],
     /// Further paths below the folder that must be there.
     pub beside: &'static [&'static str],
+    /// Paths that, all there, tell the application by themselves: whatever the file says, or where it cannot be read.
+    pub sure: &'static [&'static str],
+    /// Whether the file is the whole application.
+    pub itself: bool,
+    /// The application's own folder, where the one above the file is shared with others.
+    pub home: Option<&'static str>,
     /// Where the version stands.
     pub versions: &'static [Version],
 }
@@ -29,7 +39,7 @@ pub struct Sign {
 impl Sign {
     /// Tells whether the file's name says it all, so that it is not opened: it may hold secrets.
     pub fn is_name(&self) -> bool {
-        self.holds.is_empty() && self.versions.is_empty()
+        self.holds.is_empty() && self.matches.is_empty() && self.versions.is_empty()
     }
 }
 
@@ -40,6 +50,10 @@ pub struct Version {
     pub file: Option<&'static str>,
     /// A regular expression that captures it.
     pub pattern: Option<&'static str>,
+    /// A regular expression that captures what makes it a pre-release, where that stands apart.
+    pub pre: Option<&'static str>,
+    /// What joins that to the version.
+    pub joint: &'static str,
     /// What every match of it begins with.
     pub begins: &'static str,
     /// What joins several captures.
@@ -55,7 +69,7 @@ pub struct Version {
 pub struct Part {
     /// `plugin`, `theme`, `module` or `extension`.
     pub kind: &'static str,
-    /// The folder they lie in, below the application's.
+    /// The folder they lie in, below the application's; a star in a name is any part of it.
     pub folder: &'static str,
     /// The pattern of their names there, with one star.
     pub star: &'static str,
@@ -63,6 +77,14 @@ pub struct Part {
     pub files: &'static [&'static str],
     /// Texts that must all stand in such a file.
     pub holds: &'static [&'static str],
+    /// Regular expressions that must all match in it.
+    pub matches: &'static [&'static str],
+    /// Texts none of which may stand in it.
+    pub lacks: &'static [&'static str],
+    /// Whether a folder that is no part itself may hold some.
+    pub nested: bool,
+    /// Where the parts may lie apart from their application, the ends of the paths by which they are found then.
+    pub tails: &'static [&'static str],
     /// Where its version stands.
     pub versions: &'static [Version],
 }

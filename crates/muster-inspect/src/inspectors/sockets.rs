@@ -428,6 +428,7 @@ mod tests {
             }
             let mut facts = Facts::default();
             Processes.inspect(&files, &mut facts);
+            services::Services.inspect(&files, &mut facts);
             Sockets.inspect(&files, &mut facts);
             facts.obstacles.iter().map(|o| o.why.clone()).collect::<Vec<_>>().concat()
         };

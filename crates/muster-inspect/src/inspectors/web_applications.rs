@@ -50,6 +50,8 @@ enum Looked {
     /// The sign, by its place, of the application, by its own.
     Sign(usize, usize),
     Language(languages::Form),
+    /// A part of the application that may lie apart from it.
+    Part(usize),
 }
 
 impl Inspector for WebApplications {
@@ -70,8 +72,10 @@ impl Inspector for WebApplications {
     }
 
     fn inspect(&self, root: &dyn Root, facts: &mut Facts) {
-        let (looked, tails): (Vec<Looked>, Vec<&str>) = signs().chain(languages()).unzip();
-        let walked = match root.walk_all(&Wanted::new(&tails)) {
+        let (looked, tails): (Vec<Looked>, Vec<&str>) =
+            signs().chain(languages()).chain(parts()).unzip();
+        let folders = looked.iter().take_while(|l| !matches!(l, Looked::Part(_))).count();
+        let walked = match root.walk_all(&Wanted::new(&tails).folders_from(folders)) {
             Reading::Found(walked) => walked,
             Reading::Absent => return,
             Reading::Unknown(obstacle) => {
@@ -82,11 +86,16 @@ impl Inspector for WebApplications {
         };
         facts.obstacles.extend(walked.obstacles);
         let mut by_folder: BTreeMap<(&str, usize), Vec<(usize, &Spotted)>> = BTreeMap::new();
+        let mut homes: BTreeSet<(&str, usize)> = BTreeSet::new();
         let mut languages: Vec<LanguagePackage> = Vec::new();
         for spotted in &walked.spotted {
             match looked.get(spotted.tail) {
                 Some(Looked::Sign(application, sign)) => {
-                    let group = by_folder.entry((&spotted.folder, *application)).or_default();
+                    let known = APPLICATIONS.get(*application).and_then(|a| a.signs.get(*sign));
+                    // A file that is a whole application is one beside others of its kind.
+                    let own = known.is_some_and(|sign| sign.itself);
+                    let folder = if own { &spotted.path } else { &spotted.folder };
+                    let group = by_folder.entry((folder, *application)).or_default();
                     group.push((*sign, spotted));
                 }
                 // One past the limit, so that it is noticed.
@@ -100,26 +109,33 @@ impl Inspector for WebApplications {
                         &mut facts.obstacles,
                     );
                 }
+                Some(Looked::Part(application)) => {
+                    homes.insert((&spotted.folder, *application));
+                }
                 None => {}
             }
         }
-        let mut applications: Vec<WebApplication> = Vec::new();
-        for ((folder, application), mut signs) in by_folder {
+        let mut found = recognise::Found::default();
+        for ((_, application), mut signs) in by_folder {
             signs.sort_unstable_by_key(|(sign, _)| *sign);
-            if applications.len() > MAX_APPLICATIONS {
+            if found.applications.len() > MAX_APPLICATIONS {
                 break;
             }
             if let Some(known) = APPLICATIONS.get(application) {
-                recognise::application(
-                    root,
-                    known,
-                    folder,
-                    &signs,
-                    &mut applications,
-                    &mut facts.obstacles,
-                );
+                recognise::application(root, known, &signs, &mut found);
             }
         }
+        for (folder, application) in homes {
+            if found.applications.len() > MAX_APPLICATIONS {
+                break;
+            }
+            if let Some(known) = APPLICATIONS.get(application) {
+                recognise::apart(root, known, folder, &mut found);
+            }
+        }
+        facts.obstacles.append(&mut found.obstacles);
+        let mut applications = found.applications;
+        make_one(&mut applications);
         leave_out_told(&mut languages, &applications);
         limit(&mut applications, MAX_APPLICATIONS, "web applications", &mut facts.obstacles);
         limit(&mut languages, MAX_LANGUAGES, "language packages", &mut facts.obstacles);
@@ -167,6 +183,41 @@ fn signs() -> impl Iterator<Item = (Looked, &'static str)> {
 
 fn languages() -> impl Iterator<Item = (Looked, &'static str)> {
     languages::TAILS.iter().map(|(form, tail)| (Looked::Language(*form), *tail))
+}
+
+fn parts() -> impl Iterator<Item = (Looked, &'static str)> {
+    APPLICATIONS.iter().enumerate().flat_map(|(application, known)| {
+        let tails = known.parts.iter().flat_map(|part| part.tails);
+        tails.map(move |tail| (Looked::Part(application), *tail))
+    })
+}
+
+/// Makes one of what is one installation: of folders within each other whose version stands in the same file the outermost
+/// is told, and settings below `/etc` belong to what keeps its state below `/var/lib` (Filesystem Hierarchy Standard 5.8).
+fn make_one(applications: &mut Vec<WebApplication>) {
+    let whole = applications.iter().filter(|a| a.part_of.is_none());
+    let mut outermost: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut stateful: BTreeSet<(String, String)> = BTreeSet::new();
+    for a in whole {
+        let of_file = outermost.entry((a.product.clone(), a.evidence.clone()));
+        let path = of_file.or_insert_with(|| a.path.clone());
+        if is_below(path, &a.path) {
+            path.clone_from(&a.path);
+        }
+        if let Some(name) = a.path.strip_prefix("/var/lib/") {
+            stateful.insert((a.product.clone(), name.to_owned()));
+        }
+    }
+    applications.retain(|a| {
+        if a.part_of.is_some() {
+            return true;
+        }
+        let settings =
+            a.path.strip_prefix("/etc/").map(|name| (a.product.clone(), name.to_owned()));
+        let outer = outermost.get(&(a.product.clone(), a.evidence.clone()));
+        let is_inner = outer.is_some_and(|outer| *outer != a.path && is_below(&a.path, outer));
+        !is_inner && settings.is_none_or(|settings| !stateful.contains(&settings))
+    });
 }
 
 fn limit<T>(list: &mut Vec<T>, most: usize, what: &str, obstacles: &mut Vec<Obstacle>) {

@@ -3,7 +3,7 @@
 //! It reads names, and opens no file. It follows no symbolic link. It does not enter what other hosts or programs answer
 //! for (network mounts, FUSE, autofs), nor what is no file (proc, sysfs and their kin); what it did not enter it names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use muster_core::fact::{Obstacle, Reading};
 
@@ -22,6 +22,8 @@ const MAX_NAMED: usize = 200;
 /// The ends of the paths that a walk looks for: `wp-includes/version.php`, `*.dist-info/METADATA`.
 pub struct Wanted<'a> {
     tails: Vec<Tail<'a>>,
+    /// From this tail on, the folders alone are wanted.
+    once: usize,
     by_last: HashMap<&'a [u8], Vec<usize>>,
     /// The tails whose last name is a star and an ending.
     endings: Vec<usize>,
@@ -38,31 +40,34 @@ struct Tail<'a> {
 #[derive(Clone, Copy)]
 enum Name<'a> {
     Is(&'a [u8]),
-    /// Behind a star.
-    EndsWith(&'a [u8]),
+    /// Around a star.
+    Around(&'a [u8], &'a [u8]),
 }
 
 impl Name<'_> {
     fn fits(self, name: &[u8]) -> bool {
         match self {
             Self::Is(own) => own == name,
-            Self::EndsWith(ending) => name.ends_with(ending),
+            Self::Around(start, ending) => {
+                name.strip_prefix(start).is_some_and(|rest| rest.ends_with(ending))
+            }
         }
     }
 }
 
 impl<'a> Wanted<'a> {
-    /// Takes the ends of paths; a star stands at the beginning of a name, or nowhere.
+    /// Takes the ends of paths; a name has one star at most.
     pub fn new(tails: &[&'a str]) -> Self {
         let mut wanted = Self {
             tails: Vec::new(),
+            once: usize::MAX,
             by_last: HashMap::new(),
             endings: Vec::new(),
             near: Box::new([0; 64]),
         };
         for tail in tails {
-            let mut names = tail.split('/').rev().map(|name| match name.strip_prefix('*') {
-                Some(ending) => Name::EndsWith(ending.as_bytes()),
+            let mut names = tail.split('/').rev().map(|name| match name.split_once('*') {
+                Some((start, ending)) => Name::Around(start.as_bytes(), ending.as_bytes()),
                 None => Name::Is(name.as_bytes()),
             });
             let Some(last) = names.next() else { continue };
@@ -75,11 +80,16 @@ impl<'a> Wanted<'a> {
                         *word |= bit;
                     }
                 }
-                Name::EndsWith(_) => wanted.endings.push(number),
+                Name::Around(..) => wanted.endings.push(number),
             }
             wanted.tails.push(Tail { above: names.collect(), last });
         }
         wanted
+    }
+
+    /// Of the tails from this one on, only the folders are wanted, each told once.
+    pub fn folders_from(self, once: usize) -> Self {
+        Self { once, ..self }
     }
 
     /// Tells the number of each tail that a file has, and how long the path above the tail is.
@@ -150,6 +160,7 @@ pub struct Walked {
     pub obstacles: Vec<Obstacle>,
     /// How many entries were looked at.
     pub entries: u64,
+    homes: HashSet<(usize, Vec<u8>)>,
     unreadable: Option<(String, u64)>,
     unnamed: u64,
 }
@@ -158,6 +169,12 @@ impl Walked {
     /// Looks at a file's name in its folder, which is written without a slash at either end.
     pub(super) fn spot(&mut self, wanted: &Wanted<'_>, folder: &[u8], name: &[u8]) {
         wanted.fits(folder, name, |tail, above| {
+            if tail >= wanted.once {
+                let home = (tail, folder.get(..above).unwrap_or_default().to_vec());
+                if self.homes.len() > MAX_SPOTTED || !self.homes.insert(home) {
+                    return;
+                }
+            }
             let slash = if folder.is_empty() { &b""[..] } else { b"/" };
             let path = [b"/", folder, slash, name].concat();
             let path = match String::from_utf8(path) {
@@ -179,6 +196,8 @@ impl Walked {
                 0 => String::new(),
                 above => path.get(..=above).unwrap_or_default().to_owned(),
             };
+            // Which of the files is met first is chance.
+            let path = if tail >= wanted.once { folder.clone() } else { path };
             self.spotted.push(Spotted { folder, tail, path });
         });
     }

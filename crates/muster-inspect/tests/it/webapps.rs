@@ -1,7 +1,8 @@
 //! Every web application of the catalogue is recognised in the layouts that upstream gave it, with its version and its
 //! parts, and not in a decoy. A directory and a tar of it say the same.
 //!
-//! `fixtures/webapps/PRODUCT/VERSION/` is a tree, `VERSION.parts` beside it lists its parts: kind, slug, version.
+//! `fixtures/webapps/PRODUCT/VERSION/` is a tree, `VERSION.parts` beside it lists its parts: kind, slug, version. `VERSION.at` names where in
+//! the tree it lies, if not at the top.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,12 @@ pub(crate) const TESTS: &[Test] = &[
         every_application_is_recognised_in_each_of_its_layouts,
     ),
     ("a_war_tells_its_version_by_its_manifest", a_war_tells_its_version_by_its_manifest),
+    ("one_installation_is_told_once", one_installation_is_told_once),
+    ("parts_are_found_apart_from_their_application", parts_are_found_apart_from_their_application),
+    (
+        "what_cannot_be_read_to_its_end_is_told_and_not_passed_over",
+        what_cannot_be_read_to_its_end_is_told_and_not_passed_over,
+    ),
     ("hostile_trees_cost_nothing_but_themselves", hostile_trees_cost_nothing_but_themselves),
 ];
 
@@ -91,7 +98,10 @@ fn every_application_is_recognised_in_each_of_its_layouts() {
             } else {
                 trees += 1;
                 let shown = if version == "unknown" { "-" } else { &version };
-                expected.insert(format!("{product} {shown} /srv/www/site"));
+                let at = fixtures.join(format!("{version}.at"));
+                let at = std::fs::read_to_string(at).unwrap_or_default();
+                let path = format!("/srv/www/site/{}", at.trim());
+                expected.insert(format!("{product} {shown} {}", path.trim_end_matches('/')));
                 let parts = fixtures.join(format!("{version}.parts"));
                 let parts = std::fs::read_to_string(parts).unwrap_or_default();
                 expected.extend(parts.lines().map(str::to_owned));
@@ -107,6 +117,138 @@ fn every_application_is_recognised_in_each_of_its_layouts() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(catalogue.len() >= 40 && trees >= 60 && decoys >= 40, "{trees} {decoys}");
+}
+
+/// A server with files, by their paths and what they say; what begins with `-> ` is a link.
+fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Facts) {
+    let folder = tempfile::tempdir().unwrap();
+    let all = [("etc/os-release", "ID=debian\nVERSION_ID=12\n")];
+    for (path, text) in all.iter().chain(files) {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match text.strip_prefix("-> ") {
+            Some(target) => std::os::unix::fs::symlink(target, path).unwrap(),
+            None => std::fs::write(path, text).unwrap(),
+        }
+    }
+    let facts = facts_of(folder.path());
+    assert_eq!(facts.applications, facts_of_tar(folder.path()).applications);
+    (folder, facts)
+}
+
+fn whole(facts: &Facts) -> Vec<String> {
+    let tell = |a: &WebApplication| {
+        format!("{} {} {}", a.product, a.version.as_deref().unwrap_or("-"), a.path)
+    };
+    facts.applications.iter().map(tell).collect()
+}
+
+/// The settings and the state of a program, and a folder of an application within another of the same, are one.
+fn one_installation_is_told_once() {
+    let settings = ("etc/gitea/app.ini", "[server]\n");
+    let state = ("var/lib/gitea/custom/conf/app.ini", "[server]\n");
+    let other = ("srv/git/gitea/custom/conf/app.ini", "[server]\n");
+    for (files, expected) in [
+        (&[settings][..], &["gitea - /etc/gitea"][..]),
+        (&[state], &["gitea - /var/lib/gitea"]),
+        (&[settings, state], &["gitea - /var/lib/gitea"]),
+        (&[settings, other], &["gitea - /etc/gitea", "gitea - /srv/git/gitea"]),
+        (
+            &[
+                ("opt/gitlab/embedded/service/gitlab-rails/VERSION", "16.8.1\n"),
+                ("opt/gitlab/embedded/bin/x", ""),
+                (
+                    "opt/gitlab/embedded/service/gitlab-rails/lib/gitlab/version_info.rb",
+                    "module Gitlab\nend\n",
+                ),
+            ],
+            &["gitlab 16.8.1 /opt/gitlab"],
+        ),
+        (
+            &[
+                ("srv/db/adminer/include/version.inc.php", "<?php\n$VERSION = \"4.8.1\";\n"),
+                ("srv/db/adminer/include/adminer.inc.php", "<?php\n"),
+            ],
+            &["adminer 4.8.1 /srv/db"],
+        ),
+        (
+            &[
+                ("srv/db/adminer.php", "<?php\n/** Adminer\n* @version 4.8.1\n*/\n"),
+                ("srv/db/adminer-4.7.0.php", "<?php\n/** Adminer\n* @version 4.7.0\n*/\n"),
+            ],
+            &["adminer 4.7.0 /srv/db/adminer-4.7.0.php", "adminer 4.8.1 /srv/db/adminer.php"],
+        ),
+    ] {
+        let (_folder, facts) = laid_out(files);
+        assert_eq!(whole(&facts), expected);
+    }
+}
+
+/// Where the application is reached by links, or looks for its parts elsewhere.
+fn parts_are_found_apart_from_their_application() {
+    let typo3 = "<?php\ndefine('TYPO3_version', '8.7.9');\n";
+    let (_folder, facts) = laid_out(&[
+        ("srv/typo3_src-8.7.9/typo3/sysext/core/Classes/Core/SystemEnvironmentBuilder.php", typo3),
+        ("srv/site/typo3_src", "-> ../typo3_src-8.7.9"),
+        ("srv/site/typo3", "-> typo3_src/typo3"),
+        (
+            "srv/site/typo3conf/ext/news/ext_emconf.php",
+            "<?php\n$EM_CONF[$_EXTKEY] = ['version' => '6.1.0'];\n",
+        ),
+    ]);
+    assert_eq!(
+        whole(&facts),
+        ["news 6.1.0 /srv/site/typo3conf/ext/news", "typo3 8.7.9 /srv/typo3_src-8.7.9"]
+    );
+    let plugin = "<?php\n/*\nPlugin Name: A\nVersion: 5.3\n*/\n";
+    let core = ("usr/share/wordpress/wp-includes/version.php", "<?php\n$wp_version = '6.1';\n");
+    let (_folder, facts) = laid_out(&[
+        core,
+        ("var/lib/wordpress/wp-content/plugins/akismet/akismet.php", plugin),
+        ("var/lib/wordpress/wp-content/plugins/akismet/class.php", "<?php\n"),
+        ("var/lib/wordpress/wp-content/plugins/hello.php", plugin),
+    ]);
+    assert_eq!(
+        whole(&facts),
+        [
+            "wordpress 6.1 /usr/share/wordpress",
+            "akismet 5.3 /var/lib/wordpress/wp-content/plugins/akismet",
+            "hello 5.3 /var/lib/wordpress/wp-content/plugins/hello.php",
+        ]
+    );
+    // What the application reaches by a link is told there, and once.
+    let (_folder, facts) = laid_out(&[
+        core,
+        ("usr/share/wordpress/wp-content", "-> /var/lib/wordpress/wp-content"),
+        ("var/lib/wordpress/wp-content/plugins/akismet/akismet.php", plugin),
+    ]);
+    assert_eq!(
+        whole(&facts),
+        [
+            "wordpress 6.1 /usr/share/wordpress",
+            "akismet 5.3 /usr/share/wordpress/wp-content/plugins/akismet",
+        ]
+    );
+    // A folder of that name is not enough.
+    let decoy = ("srv/x/wp-content/plugins/akismet/akismet.php", "<?php // another\n");
+    assert!(laid_out(&[decoy]).1.applications.is_empty());
+}
+
+/// A version file that is too long, emptied, or not text.
+fn what_cannot_be_read_to_its_end_is_told_and_not_passed_over() {
+    let long = format!("<?php /*{}*/ $wp_version = '5.5';", "x".repeat(270_000));
+    let wide: String = "<?php $wp_version = '5.5';".chars().flat_map(|c| [c, '\0']).collect();
+    let (login, settings) =
+        (("srv/a/wp-login.php", "<?php\n"), ("srv/a/wp-settings.php", "<?php\n"));
+    for text in ["", "<?php\n", &wide, &long] {
+        let version = ("srv/a/wp-includes/version.php", text);
+        let (_folder, facts) = laid_out(&[version, login, settings]);
+        assert_eq!(whole(&facts), ["wordpress - /srv/a"]);
+        let (_folder, facts) = laid_out(&[version, login]);
+        assert!(facts.applications.is_empty());
+        let obstacle = facts.obstacles.iter().find(|o| o.what == "/srv/a/wp-includes/version.php");
+        assert_eq!(obstacle.is_some(), text.len() > 262_144, "{obstacle:?}");
+    }
 }
 
 /// A war with the manifest of Jenkins, and one of another program under its name.

@@ -1,5 +1,6 @@
 //! From a file that an application may be known by to the application, its version and its parts.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use memchr::memmem;
@@ -13,7 +14,7 @@ use crate::root::{EntryKind, Root, Spotted};
 /// Bytes of a file by which an application is recognised, or that holds its version.
 const MAX_SIGN: u64 = 256 << 10;
 /// Bytes of a file of a part.
-const MAX_PART: u64 = 8 << 10;
+const MAX_PART: u64 = 64 << 10;
 /// Bytes of a JSON file.
 const MAX_JSON: u64 = 1 << 20;
 /// Bytes of an archive that is looked into.
@@ -21,62 +22,126 @@ const MAX_ZIP: u64 = 256 << 20;
 /// Parts of one kind in one copy.
 const MAX_PARTS: usize = 2000;
 /// Files of a part that are looked at.
-const MAX_FILES: usize = 40;
+const MAX_FILES: usize = 200;
 /// Characters of a version.
 const MAX_VERSION: usize = 64;
+
+/// What comes of looking at applications, one after the other.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) applications: Vec<WebApplication>,
+    pub(super) obstacles: Vec<Obstacle>,
+    /// Where parts were looked for, with links followed.
+    looked_in: BTreeSet<(&'static str, String)>,
+}
 
 /// Recognises an application in a folder, by the first of its signs that fits, and its parts.
 pub(super) fn application(
     root: &dyn Root,
     known: &'static Application,
-    folder: &str,
     spotted: &[(usize, &Spotted)],
-    found: &mut Vec<WebApplication>,
-    obstacles: &mut Vec<Obstacle>,
+    found: &mut Found,
 ) {
     for (sign, spotted) in spotted {
         let Some(sign) = known.signs.get(*sign) else { continue };
-        let bytes = match fits(root, sign, folder, &spotted.path) {
-            Reading::Found(bytes) => bytes,
-            Reading::Absent => continue,
-            Reading::Unknown(obstacle) => {
-                obstacles.push(obstacle);
-                continue;
-            }
-        };
+        let folder = &*spotted.folder;
+        let Some(bytes) = fits(root, known, sign, spotted, &mut found.obstacles) else { continue };
         let (version, evidence) =
             version_of(root, sign.versions, folder, &spotted.path, &bytes, MAX_SIGN);
-        found.push(WebApplication {
-            path: if folder.is_empty() { "/".into() } else { folder.into() },
+        let path = match sign.home {
+            Some(home) => format!("{folder}/{home}"),
+            None if sign.itself => spotted.path.clone(),
+            None if folder.is_empty() => "/".to_owned(),
+            None => folder.to_owned(),
+        };
+        found.applications.push(WebApplication {
+            path,
             product: known.product.into(),
             version,
             evidence,
             ..WebApplication::default()
         });
+        let mut told = BTreeSet::new();
         for part in known.parts {
-            parts(root, known, part, folder, found, obstacles);
+            for place in places(root, part, folder) {
+                found.looked_in.insert((known.product, super::without_links(root, &place)));
+                parts(root, known, part, &place, &mut told, found);
+            }
         }
         return;
     }
 }
 
-/// Returns the head of a sign's file where all of the sign is there.
-fn fits(root: &dyn Root, sign: &Sign, folder: &str, path: &str) -> Reading<Vec<u8>> {
-    if !sign.beside.iter().all(|path| root.is_there(&format!("{folder}/{path}"))) {
-        return Reading::Absent;
+/// Looks for parts in a folder where they lie apart from their application: what this one reaches by a link is told there.
+pub(super) fn apart(root: &dyn Root, known: &'static Application, folder: &str, found: &mut Found) {
+    let (mut told, mut own) = (BTreeSet::new(), BTreeSet::new());
+    for part in known.parts.iter().filter(|part| !part.tails.is_empty()) {
+        for place in places(root, part, folder) {
+            let real = (known.product, super::without_links(root, &place));
+            if !found.looked_in.contains(&real) {
+                own.insert(real);
+                parts(root, known, part, &place, &mut told, found);
+            }
+        }
     }
-    if sign.is_name() {
-        return Reading::Found(Vec::new());
-    }
-    match head(root, path, MAX_SIGN) {
-        Reading::Found(bytes) if holds(&bytes, sign.holds) => Reading::Found(bytes),
-        Reading::Found(_) => Reading::Absent,
-        other => other,
-    }
+    found.looked_in.append(&mut own);
 }
 
-fn holds(bytes: &[u8], texts: &[&str]) -> bool {
-    texts.iter().all(|text| memmem::find(bytes, text.as_bytes()).is_some())
+/// Returns the head of a sign's file where all of the sign is there; nothing of it where what lies beside tells it alone.
+fn fits(
+    root: &dyn Root,
+    known: &Application,
+    sign: &Sign,
+    spotted: &Spotted,
+    obstacles: &mut Vec<Obstacle>,
+) -> Option<Vec<u8>> {
+    let is_there = |path: &&str| root.is_there(&format!("{}/{path}", spotted.folder));
+    if !sign.beside.iter().all(is_there) {
+        return None;
+    }
+    if sign.is_name() {
+        return Some(Vec::new());
+    }
+    let path = &*spotted.path;
+    match head(root, path, MAX_SIGN) {
+        Reading::Found(bytes) if speaks(&bytes, sign.holds, sign.matches, sign.lacks) => {
+            return Some(bytes);
+        }
+        Reading::Found(bytes) if is_longer(root, path, &bytes) => {
+            let why = format!(
+                "is longer than the {MAX_SIGN} bytes that are read, and these do not tell whether it is of {}; look at the file",
+                known.product
+            );
+            obstacles.push(Obstacle::new(path, why));
+        }
+        Reading::Found(_) => {}
+        Reading::Absent => return None,
+        Reading::Unknown(obstacle) => obstacles.push(obstacle),
+    }
+    (!sign.sure.is_empty() && sign.sure.iter().all(is_there)).then(Vec::new)
+}
+
+/// Tells whether a file goes on behind its head.
+fn is_longer(root: &dyn Root, path: &str, head: &[u8]) -> bool {
+    let read = head.len() as u64;
+    read >= MAX_SIGN && matches!(root.open(path), Reading::Found(file) if file.size() > read)
+}
+
+/// Tells whether a file says what it must, and nothing that it must not.
+fn speaks(bytes: &[u8], holds: &[&str], matches: &[&str], lacks: &[&str]) -> bool {
+    let has = |text: &&str| memmem::find(bytes, text.as_bytes()).is_some();
+    if !holds.iter().all(has) || lacks.iter().any(has) {
+        return false;
+    }
+    if matches.is_empty() {
+        return true;
+    }
+    let text = String::from_utf8_lossy(bytes);
+    matches.iter().all(|pattern| expression(pattern).is_match(&text))
+}
+
+fn expression(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the build script has compiled it")
 }
 
 /// Reads the beginning of a file.
@@ -152,18 +217,36 @@ fn extract(version: &Version, bytes: &[u8]) -> Option<String> {
     let found = match version.pattern {
         None => text.trim().to_owned(),
         Some(pattern) => {
-            let pattern = Regex::new(pattern).expect("the build script has compiled it");
-            let captures = pattern.captures(&text)?;
+            let captures = expression(pattern).captures(&text)?;
             let groups: Vec<&str> =
                 captures.iter().skip(1).flatten().map(|group| group.as_str()).collect();
             groups.join(version.join)
         }
     };
+    let found = with_pre(&found, version, &text);
     let is_version = !found.is_empty()
         && found.chars().count() <= MAX_VERSION
         && found.chars().any(|c| c.is_ascii_digit())
         && !found.chars().any(char::is_control);
     is_version.then_some(found)
+}
+
+/// Writes a version in one word, with what makes it a pre-release: `2.1 RC3` is `2.1-RC3`.
+fn with_pre(found: &str, version: &Version, text: &str) -> String {
+    let mut words = found.split_whitespace();
+    let mut whole = words.next().unwrap_or_default().to_owned();
+    let mut add = |word: &str| {
+        if !word.is_empty() && !whole.to_lowercase().ends_with(&word.to_lowercase()) {
+            whole.push_str(version.joint);
+            whole.push_str(word.trim_start_matches(['-', '.', '_']));
+        }
+    };
+    add(&words.collect::<String>());
+    if let Some(captures) = version.pre.and_then(|pre| expression(pre).captures(text)) {
+        let pre: String = captures.iter().skip(1).flatten().map(|g| g.as_str()).collect();
+        add(&pre.split_whitespace().collect::<String>().to_lowercase());
+    }
+    whole
 }
 
 /// Reads a member of a zip, by its directory at the end (APPNOTE.TXT 4.3): stored or deflated, and small.
@@ -223,43 +306,76 @@ fn member_of_zip(root: &dyn Root, path: &str, member: &str) -> Option<Vec<u8>> {
     None
 }
 
-/// Finds the parts of one kind.
+/// Returns the folders in which parts of one kind may lie.
+fn places(root: &dyn Root, part: &Part, folder: &str) -> Vec<String> {
+    let mut places = vec![folder.to_owned()];
+    for name in part.folder.split('/').filter(|name| !name.is_empty()) {
+        if !name.contains('*') {
+            places.iter_mut().for_each(|place| *place = format!("{place}/{name}"));
+            continue;
+        }
+        let mut below = Vec::new();
+        for place in places {
+            let entries = root.list(&place).found().cloned().unwrap_or_default();
+            let fits = entries.iter().filter(|e| e.kind != EntryKind::File);
+            let fits = fits.filter(|e| starred(name, &e.name).is_some());
+            below.extend(fits.map(|e| format!("{place}/{}", e.name)));
+        }
+        below.truncate(MAX_PARTS);
+        places = below;
+    }
+    places
+}
+
+/// Finds the parts of one kind in a folder.
 fn parts(
     root: &dyn Root,
-    known: &Application,
+    known: &'static Application,
     part: &'static Part,
-    folder: &str,
-    found: &mut Vec<WebApplication>,
-    obstacles: &mut Vec<Obstacle>,
+    place: &str,
+    told: &mut BTreeSet<String>,
+    found: &mut Found,
 ) {
-    let place = if part.folder.is_empty() {
-        folder.to_owned()
-    } else {
-        format!("{folder}/{}", part.folder)
-    };
-    let entries = match root.list(&place) {
+    let entries = match root.list(place) {
         Reading::Found(entries) => entries,
         Reading::Absent => return,
         Reading::Unknown(obstacle) => {
-            obstacles.push(obstacle);
+            found.obstacles.push(obstacle);
             return;
         }
     };
     let wanted = if part.files.is_empty() { EntryKind::File } else { EntryKind::Directory };
+    let mut ahead: Vec<(String, bool)> = entries
+        .into_iter()
+        .rev()
+        .filter(|e| e.kind == wanted)
+        .map(|e| (format!("{place}/{}", e.name), part.nested))
+        .collect();
     let mut count = 0;
-    for entry in entries.iter().filter(|e| e.kind == wanted) {
-        let Some(slug) = starred(part.star, &entry.name) else { continue };
+    while let Some((path, may_nest)) = ahead.pop() {
+        let name = path.rsplit_once('/').map_or("", |(_, name)| name);
+        let Some(slug) = starred(part.star, name).map(str::to_lowercase) else { continue };
         count += 1;
         if count > MAX_PARTS {
             let why = format!("has more than {MAX_PARTS} entries; the rest was not looked at");
-            obstacles.push(Obstacle::new(place, why));
+            found.obstacles.push(Obstacle::new(place, why));
             return;
         }
-        let path = format!("{place}/{}", entry.name);
-        let Some((version, evidence)) = part_at(root, part, &path) else { continue };
-        found.push(WebApplication {
+        if told.contains(&path) {
+            continue;
+        }
+        let Some((version, evidence)) = part_at(root, part, &path, &slug, &mut found.obstacles)
+        else {
+            if may_nest && let Reading::Found(below) = root.list(&path) {
+                let below = below.into_iter().rev().filter(|e| e.kind == wanted);
+                ahead.extend(below.map(|e| (format!("{path}/{}", e.name), false)));
+            }
+            continue;
+        };
+        told.insert(path.clone());
+        found.applications.push(WebApplication {
             path,
-            product: slug.to_lowercase(),
+            product: slug,
             part_of: Some(known.product.into()),
             part: Some(part.kind.into()),
             version,
@@ -270,10 +386,16 @@ fn parts(
 }
 
 /// Looks at a part: its own file, or the first of its files that holds what it must.
-fn part_at(root: &dyn Root, part: &Part, path: &str) -> Option<(Option<String>, String)> {
+fn part_at(
+    root: &dyn Root,
+    part: &Part,
+    path: &str,
+    slug: &str,
+    obstacles: &mut Vec<Obstacle>,
+) -> Option<(Option<String>, String)> {
     let look = |file: &str| -> Option<(Option<String>, String)> {
         let bytes = head(root, file, MAX_PART).found().cloned()?;
-        holds(&bytes, part.holds)
+        speaks(&bytes, part.holds, part.matches, part.lacks)
             .then(|| version_of(root, part.versions, path, file, &bytes, MAX_PART))
     };
     if part.files.is_empty() {
@@ -283,19 +405,28 @@ fn part_at(root: &dyn Root, part: &Part, path: &str) -> Option<(Option<String>, 
     for pattern in part.files {
         let (above, last) = pattern.rsplit_once('/').unwrap_or(("", pattern));
         let folder = if above.is_empty() { path.to_owned() } else { format!("{path}/{above}") };
-        let names: Vec<String> = if last.contains('*') {
+        let mut names: Vec<String> = if last.contains('*') {
             let Reading::Found(entries) = root.list(&folder) else { continue };
             let files = entries.into_iter().filter(|e| e.kind == EntryKind::File);
-            files.map(|e| e.name).filter(|n| starred(last, n).is_some()).take(MAX_FILES).collect()
+            files.map(|e| e.name).filter(|n| starred(last, n).is_some()).collect()
         } else {
-            vec![last.to_owned()]
+            vec![(*last).to_owned()]
         };
-        for name in names {
+        // Its own name is the likeliest.
+        names.sort_by_key(|name| !name.to_lowercase().starts_with(slug));
+        for name in names.iter().take(MAX_FILES) {
             match look(&format!("{folder}/{name}")) {
                 Some((Some(version), evidence)) => return Some((Some(version), evidence)),
                 Some(none) => without = without.or(Some(none)),
                 None => {}
             }
+        }
+        if names.len() > MAX_FILES && without.is_none() {
+            let why = format!(
+                "has {} files that may tell what it is, and the first {MAX_FILES} do not; the rest was not looked at",
+                names.len()
+            );
+            obstacles.push(Obstacle::new(folder, why));
         }
     }
     without
@@ -312,7 +443,16 @@ mod tests {
     use super::*;
 
     fn version(pattern: &'static str, begins: &'static str) -> Version {
-        Version { file: None, pattern: Some(pattern), begins, join: ".", json: None, zip: None }
+        Version {
+            file: None,
+            pattern: Some(pattern),
+            pre: None,
+            joint: "-",
+            begins,
+            join: ".",
+            json: None,
+            zip: None,
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! It is one line without single quotes, so that it stands unchanged in a command line, in `authorized_keys`, and in
 //! `sudoers`. It takes no argument and reads no input: who holds the key can ask for this and for nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::declared::components;
 use super::super::directory::mounts::entered;
@@ -146,7 +146,7 @@ fn filled(line: &str) -> String {
     // What is beside a sign is known by its name; some signs are themselves no more than that.
     let beside = || {
         let signs = || APPLICATIONS.iter().flat_map(|a| a.signs);
-        let names = signs().flat_map(|sign| sign.beside).copied();
+        let names = signs().flat_map(|sign| sign.beside.iter().chain(sign.sure)).copied();
         let names = names.filter(|name| !patterns().iter().any(|p| end(p) == Some(name)));
         names.chain(signs().filter(|sign| sign.is_name()).map(|sign| sign.file))
     };
@@ -156,6 +156,7 @@ fn filled(line: &str) -> String {
     ends.extend(beside().map(expression).chain(named));
     ends.sort_unstable();
     ends.dedup();
+    let ends = factored(&uncovered(ends));
     // What may lie anywhere costs the most to compare: one pattern keeps the others from most names.
     let paths = |is_anywhere: bool| {
         let these = pruned().filter(|p| p.starts_with('*') == is_anywhere);
@@ -165,8 +166,40 @@ fn filled(line: &str) -> String {
     line.replace("@LOCAL@", &or(entered().map(|name| format!("\"{name} \"*")).collect()))
         .replace("@UNDER@", &or(pruned().map(|p| format!("{}/*", abbreviated(p))).collect()))
         .replace("@PRUNED@", &find)
-        .replace("@ENDS@", &format!("/({})$", factored(&ends)))
-        .replace("@BESIDE@", &or(beside().map(|name| format!("*/{name}")).collect()))
+        .replace("@ENDS@", &format!("/({ends})$"))
+        .replace("@BESIDE@", &or(merged_names(beside())))
+}
+
+/// Returns each name once, as a pattern of the shell.
+fn merged_names<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let names: BTreeSet<&str> = names.collect();
+    names.into_iter().map(|name| format!("*/{name}")).collect()
+}
+
+/// Takes out what ends as another does.
+fn uncovered(ends: Vec<String>) -> Vec<String> {
+    let is_covered = |end: &String| {
+        let mut shorter = end.match_indices('/').filter_map(|(at, _)| end.get(at + 1..));
+        shorter.any(|rest| ends.iter().any(|other| fits_whatever(other, rest)))
+            || ends.iter().any(|other| other != end && fits_whatever(other, end))
+    };
+    let kept: Vec<String> = ends.iter().filter(|end| !is_covered(end)).cloned().collect();
+    kept
+}
+
+/// Tells whether whatever fits an end fits another: name by name, a lone star covers any.
+fn fits_whatever(other: &str, end: &str) -> bool {
+    let (mut others, mut ends) = (other.split('/'), end.split('/'));
+    loop {
+        match (others.next(), ends.next()) {
+            (None, None) => return true,
+            (Some(other), Some(end)) if other == end || other == "$X" => {}
+            // A star is `$X` here: `$X.php` covers whatever ends so.
+            (Some(other), Some(end))
+                if other.strip_prefix("$X").is_some_and(|rest| end.ends_with(rest)) => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Writes paths as one regular expression, what several begin with once. They come in the order of their bytes.
