@@ -156,7 +156,7 @@ fn filled(line: &str) -> String {
     ends.extend(beside().map(expression).chain(named));
     ends.sort_unstable();
     ends.dedup();
-    let ends = factored(&uncovered(ends));
+    let ends = factored(&uncovered(&ends));
     // What may lie anywhere costs the most to compare: one pattern keeps the others from most names.
     let paths = |is_anywhere: bool| {
         let these = pruned().filter(|p| p.starts_with('*') == is_anywhere);
@@ -177,14 +177,13 @@ fn merged_names<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
 }
 
 /// Takes out what ends as another does.
-fn uncovered(ends: Vec<String>) -> Vec<String> {
+fn uncovered(ends: &[String]) -> Vec<String> {
     let is_covered = |end: &String| {
         let mut shorter = end.match_indices('/').filter_map(|(at, _)| end.get(at + 1..));
         shorter.any(|rest| ends.iter().any(|other| fits_whatever(other, rest)))
             || ends.iter().any(|other| other != end && fits_whatever(other, end))
     };
-    let kept: Vec<String> = ends.iter().filter(|end| !is_covered(end)).cloned().collect();
-    kept
+    ends.iter().filter(|end| !is_covered(end)).cloned().collect()
 }
 
 /// Tells whether whatever fits an end fits another: name by name, a lone star covers any.
