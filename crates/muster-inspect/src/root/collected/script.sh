@@ -204,9 +204,14 @@ Q=$(
 )
 K="-e /exe$ -e /root$ -e /cwd$ -e /fd/ -e /ns/"
 L=$(o "$P" "$Q" | grep $K | xargs ls -ldn 2>&1 | grep -v "/fd/[0-9]* -> [^s]")
-M=$(o "$Q" | grep -e "/maps$" | xargs grep -aHs -e "(deleted)" -e "^[^ ]* ..x" /dev/null)
+# Of the tables of other networks than the first come what listens: every process has the whole of one.
+l="-e ^/proc/[02-9][0-9]*/net/ -e ^/proc/1[0-9][0-9]*/net/"
+M=$(
+o "$Q" | grep -e "/maps$" | xargs grep -aHs -e "(deleted)" -e "^[^ ]* ..x" /dev/null
+o "$Q" | grep $l | xargs grep -aHs " 0A " /dev/null
+)
 E=$(tr "\000" "\n" < /proc/1/environ | sed -n -e "s,^container=,/proc/1/environ:&,p")
-F=$(o "$Q" | grep -v $K -e "/maps$" -e "/environ$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
+F=$(o "$Q" | grep -v $K $l -e "/maps$" -e "/environ$" | xargs grep -aHs "" /dev/null | tr "\000" "\001")
 # Indices go by their digests, where these can be told (openssl is several times as fast); what is wanted is asked for by a second question.
 D=sha256sum
 if command -v openssl >/dev/null; then D="openssl dgst -sha256 -r"; fi
