@@ -18,7 +18,7 @@ const PACKAGED: [(&str, &str, &str); 15] = [
     ("cacti", "cacti", "/usr/share/cacti/site"),
     ("dokuwiki", "dokuwiki", "/usr/share/dokuwiki"),
     ("icingaweb2-common", "", ""),
-    ("mailman3", "mailman", "/usr/lib/python3/dist-packages"),
+    ("mailman3", "mailman", "/usr/lib/python3/dist-packages/mailman"),
     ("mediawiki", "mediawiki", "/usr/share/mediawiki"),
     ("nagios4-cgi", "nagios", "/usr/share/nagios4/htdocs"),
     ("phpldapadmin", "phpldapadmin", "/usr/share/phpldapadmin"),
