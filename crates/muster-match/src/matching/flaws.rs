@@ -272,6 +272,7 @@ impl Flaws<'_> {
         let mut judged = Judged::default();
         let mut of_product: Vec<Arc<str>> = Vec::new();
         let mut newest = None;
+        let mut is_any_mended = false;
         for (number, flaw) in self.flaws.iter().enumerate() {
             let Some(said) = flaw.verdict(at) else { continue };
             // A later release that does not have the flaw mends it, whether an advisory calls it the fix or not.
@@ -287,6 +288,7 @@ impl Flaws<'_> {
                 said => said,
             };
             newest = newest.max(beyond);
+            is_any_mended |= mended;
             judged.verdict = Some(judged.verdict.map_or(verdict, |v| verdict::worst(v, verdict)));
             judged.severity = judged.severity.max(flaw.severity);
             let signals = &mut judged.signals;
@@ -304,7 +306,9 @@ impl Flaws<'_> {
         }
         judged.ids.sort_by_cached_key(|id| newest_first(id));
         if judged.verdict == Some(Verdict::Missing) {
-            judged.fixed = self.fix(version, later, branches, today).map(str::to_owned);
+            if is_any_mended {
+                judged.fixed = self.fix(version, later, branches, today).map(str::to_owned);
+            }
             let newest = newest.and_then(|at: usize| self.versions.get(at / 2));
             judged.beyond = newest.map(|version| (*version).to_owned());
         }
